@@ -1,0 +1,33 @@
+"""Addresses, and the allocation of an address per name from a range."""
+
+from collections.abc import Collection, Iterator
+from hashlib import blake2b
+from ipaddress import IPv4Network, IPv6Address, ip_address
+
+
+def is_ipv6(address: str) -> bool:
+    """Whether the address is IPv6; anything that is not an address is not."""
+    try:
+        return isinstance(ip_address(address), IPv6Address)
+    except ValueError:
+        return False
+
+
+def allocate(name: str, network: IPv4Network, taken: Collection[str]) -> str:
+    """An address of the network for a name: the same name gets the same address while it is free.
+
+    The first and last 255 addresses of the range are never given out; callers use them for their own services.
+    Raises `ValueError` when the range is used up.
+    """
+    for candidate in _candidates(name, network):
+        if candidate not in taken:
+            return candidate
+    raise ValueError(f"no free address left in {network}")
+
+
+def _candidates(name: str, network: IPv4Network) -> Iterator[str]:
+    low, high = 255, network.num_addresses - 256
+    size = high - low
+    start = int.from_bytes(blake2b(name.encode(), digest_size=8).digest()) % size
+    for step in range(size):
+        yield str(network[low + (start + step) % size])
