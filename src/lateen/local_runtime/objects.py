@@ -87,7 +87,7 @@ class InvalidObject(Exception):
 
 
 class ObjectStore:
-    """Objects by reference. Every write that changes something gets the next resource version and is told to listeners."""
+    """Objects by reference. Every write that changes something gets the next resource version; listeners hear of it."""
 
     def __init__(
         self,
