@@ -43,8 +43,8 @@ RECOGNISED_PREFIXES = tuple(sorted(name for name in _BY_NAME if name != "udp"))
 def declared_protocol(name: str | None, app_protocol: str | None, transport: str = "TCP") -> Protocol | None:
     """The protocol that a Service port declares, or None where it declares none that is known.
 
-    `transport: UDP` wins, then `app_protocol`, then the part of `name` before the first `-`, any case. `http2foo` has no
-    such part and declares nothing. Source: Istio, Protocol Selection.
+    `transport: UDP` wins, then `app_protocol`, then the part of `name` before the first `-`, any case. `http2foo` has
+    no such part and declares nothing. Source: Istio, Protocol Selection.
     """
     if transport.upper() == "UDP":
         return Protocol.UDP
