@@ -1,0 +1,108 @@
+"""Which Gateways a gateway proxy serves, and what each of its ports serves."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from lateen.common.labels import Labels, Selector
+from lateen.common.ports import Protocol, ProtocolClass, class_of
+from lateen.config.kinds.gateway import Gateway
+from lateen.config.objects import ObjectRef
+from lateen.incremental.engine import query
+from lateen.incremental.tables import Index
+from lateen.model.mesh import Diagnostic, Mesh
+
+_PRIVILEGED_BELOW = 1024
+
+
+class GatewayServer(msgspec.Struct, frozen=True, order=True, cache_hash=True):
+    """Names one server of one Gateway."""
+
+    gateway: ObjectRef
+    index: int
+
+
+class GatewayPort(msgspec.Struct, frozen=True, order=True, cache_hash=True):
+    """A port that a gateway proxy opens: the number it listens on, that of the servers, and who shares it."""
+
+    listen: int
+    bind: str
+    number: int
+    servers: tuple[GatewayServer, ...]
+
+
+ALL_GATEWAYS = Index(Gateway, keys=lambda _: ("",), name="gateways of the mesh")
+
+
+@query
+def gateway_selector(mesh: Mesh, ref: ObjectRef) -> Selector | None:
+    """The labels that a gateway pod must carry to serve this Gateway; none at all selects every one."""
+    found = mesh.get(Gateway, ref)
+    return Selector.of(found.spec.selector) if found is not None else None
+
+
+@query
+def gateways_by_age(mesh: Mesh) -> tuple[ObjectRef, ...]:
+    """Every Gateway, oldest first."""
+    found = [gateway for ref in mesh.find(ALL_GATEWAYS, "") if (gateway := mesh.get(Gateway, ref)) is not None]
+    return tuple(gateway.ref for gateway in sorted(found, key=lambda gateway: gateway.metadata.age))
+
+
+@query
+def gateways_selecting(mesh: Mesh, labels: Selector) -> tuple[ObjectRef, ...]:
+    """The Gateways whose selector these labels satisfy, oldest first."""
+    carried = dict(labels.items)
+    selected = []
+    for ref in gateways_by_age(mesh):
+        selector = gateway_selector(mesh, ref)
+        if selector is not None and selector.selects(carried):
+            selected.append(ref)
+    return tuple(selected)
+
+
+def gateway_ports(
+    mesh: Mesh, labels: Labels, targets: Mapping[int, int], *, unprivileged: bool
+) -> tuple[GatewayPort, ...]:
+    """What a gateway with these labels opens, by port.
+
+    `targets` maps a port of the Service in front of it to the port behind: a server with that number listens there, any
+    other on its own number. A port below 1024 is left out where the pod may not bind it.
+    """
+    shared: dict[tuple[int, str, int], list[GatewayServer]] = {}
+    for ref in gateways_selecting(mesh, Selector.of(labels)):
+        gateway = mesh.get(Gateway, ref)
+        for index, server in enumerate(gateway.spec.servers if gateway is not None else ()):
+            if server.port is None or _is_unsupported(mesh, ref, index, server.port.protocol):
+                continue
+            number = server.port.number
+            listen = targets.get(number, number)
+            if unprivileged and listen < _PRIVILEGED_BELOW:
+                continue
+            shared.setdefault((listen, server.bind or "", number), []).append(GatewayServer(ref, index))
+    return tuple(GatewayPort(listen, bind, number, tuple(found)) for (listen, bind, number), found in shared.items())
+
+
+def _is_unsupported(mesh: Mesh, ref: ObjectRef, index: int, protocol: str) -> bool:
+    known = {str(p) for p in Protocol}
+    name = protocol.lower()
+    if name in known and class_of(Protocol(name)) is ProtocolClass.HTTP:
+        return False
+    mesh.report(
+        Diagnostic(
+            ref,
+            f"spec.servers[{index}].port.protocol",
+            f"{protocol} is not served yet and the port stays closed; HTTP, HTTP2, GRPC and GRPC-WEB are",
+            "gateway-protocol",
+        )
+    )
+    return True
+
+
+def servers_of(mesh: Mesh, port: GatewayPort) -> Sequence[tuple[GatewayServer, tuple[str, ...]]]:
+    """Each server of a port with its hosts as written, `[namespace/]name`."""
+    found = []
+    for server in port.servers:
+        gateway = mesh.get(Gateway, server.gateway)
+        if gateway is not None and server.index < len(gateway.spec.servers):
+            found.append((server, gateway.spec.servers[server.index].hosts))
+    return found

@@ -1,0 +1,67 @@
+"""A proxy that asks for configuration, parsed once from its xDS node."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+import msgspec
+
+from lateen.model.workloads import Locality
+
+
+class ProxyType(StrEnum):
+    SIDECAR = "sidecar"
+    ROUTER = "router"
+
+
+class ProxyId(msgspec.Struct, frozen=True, order=True, cache_hash=True):
+    """The pod that a proxy runs in; printed `<pod>.<namespace>`."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.name}.{self.namespace}"
+
+
+class Proxy(msgspec.Struct, frozen=True):
+    """What a proxy says of itself. `labels` count only where the mesh does not know the pod."""
+
+    id: ProxyId
+    type: ProxyType
+    addresses: tuple[str, ...]
+    domain: str
+    labels: Mapping[str, str] = {}
+    locality: Locality = Locality()
+    unprivileged: bool = False
+
+
+class InvalidNode(Exception):
+    """The node that a proxy sent cannot be understood; the message says why."""
+
+
+def parse_node(node_id: str, metadata: Mapping[str, object], locality: Locality) -> Proxy:
+    """The proxy behind an xDS node. Raises `InvalidNode`.
+
+    The id is `<type>~<ip>~<pod>.<namespace>~<dns domain>`. Source: Istio's node format.
+    """
+    parts = node_id.split("~")
+    if len(parts) != 4:
+        raise InvalidNode(f"node id {node_id!r} must have four parts, `<type>~<ip>~<pod>.<namespace>~<domain>`")
+    kind, address, name, domain = parts
+    try:
+        proxy_type = ProxyType(kind)
+    except ValueError:
+        raise InvalidNode(f"node id {node_id!r}: type {kind!r} is neither `sidecar` nor `router`") from None
+    pod, _, id_namespace = name.rpartition(".")
+    namespace = str(metadata.get("NAMESPACE") or id_namespace or domain.split(".", 1)[0])
+    listed = [text.strip() for text in str(metadata.get("INSTANCE_IPS") or "").split(",") if text.strip()]
+    labels = metadata.get("LABELS")
+    return Proxy(
+        id=ProxyId(namespace, pod or name),
+        type=proxy_type,
+        addresses=tuple(listed) or (address,),
+        domain=domain,
+        labels={str(k): str(v) for k, v in labels.items()} if isinstance(labels, Mapping) else {},
+        locality=locality,
+        unprivileged=metadata.get("UNPRIVILEGED_POD") == "true",
+    )

@@ -1,0 +1,116 @@
+"""The mesh's services: a host name, its ports and addresses, whatever object declared it."""
+
+import msgspec
+
+from lateen.common.hosts import CLUSTER_DOMAIN, Hostname, service_hostname
+from lateen.common.ports import Protocol, ProtocolClass, class_of, protocol_of
+from lateen.config.kinds.service import KubernetesService
+from lateen.config.objects import ObjectRef
+from lateen.incremental.engine import query
+from lateen.incremental.tables import Index
+from lateen.model.mesh import Mesh
+
+_SUFFIX = f".svc.{CLUSTER_DOMAIN}"
+
+
+class ServiceKey(msgspec.Struct, frozen=True, order=True, cache_hash=True):
+    """Names a service: its host name, and the namespace of the object that declares it."""
+
+    hostname: Hostname
+    namespace: str
+
+    def __str__(self) -> str:
+        return self.hostname
+
+
+class ServicePort(msgspec.Struct, frozen=True):
+    number: int
+    name: str
+    protocol: Protocol
+
+    @property
+    def protocol_class(self) -> ProtocolClass:
+        return class_of(self.protocol)
+
+
+class Service(msgspec.Struct, frozen=True):
+    """`name` is the short name; `addresses` are its VIPs, none for a headless service."""
+
+    key: ServiceKey
+    name: str
+    ports: tuple[ServicePort, ...]
+    addresses: tuple[str, ...] = ()
+    headless: bool = False
+    publish_not_ready: bool = False
+
+    def port(self, number: int) -> ServicePort | None:
+        return next((port for port in self.ports if port.number == number), None)
+
+
+def _is_routed(service: KubernetesService) -> bool:
+    return service.spec.type != "ExternalName"
+
+
+SERVICES_BY_NAMESPACE = Index(
+    KubernetesService,
+    keys=lambda service: (service.metadata.namespace,) if _is_routed(service) else (),
+    name="services by namespace",
+)
+
+ALL_SERVICES = Index(
+    KubernetesService, keys=lambda service: ("",) if _is_routed(service) else (), name="services of the mesh"
+)
+
+
+def key_of(ref: ObjectRef) -> ServiceKey:
+    """The key of the service that a Kubernetes Service declares."""
+    return ServiceKey(service_hostname(ref.name, ref.namespace), ref.namespace)
+
+
+def object_of(key: ServiceKey) -> ObjectRef:
+    """The object that declares the service."""
+    return KubernetesService.ref_to(key.namespace, key.hostname.split(".", 1)[0])
+
+
+@query
+def services_in(mesh: Mesh, namespace: str) -> tuple[ServiceKey, ...]:
+    """The services that a namespace declares, by name."""
+    return tuple(key_of(ref) for ref in mesh.find(SERVICES_BY_NAMESPACE, namespace))
+
+
+@query
+def service_namespaces(mesh: Mesh) -> tuple[str, ...]:
+    """The namespaces that declare services, sorted."""
+    return tuple(sorted({ref.namespace for ref in mesh.find(ALL_SERVICES, "")}))
+
+
+@query
+def service(mesh: Mesh, key: ServiceKey) -> Service | None:
+    declared = mesh.get(KubernetesService, object_of(key))
+    if declared is None or not _is_routed(declared):
+        return None
+    spec = declared.spec
+    vips = spec.cluster_ips or ((spec.cluster_ip,) if spec.cluster_ip else ())
+    return Service(
+        key=key,
+        name=declared.metadata.name,
+        ports=tuple(
+            ServicePort(port.port, port.name, protocol_of(port.name, port.app_protocol, port.protocol))
+            for port in spec.ports
+        ),
+        addresses=() if spec.is_headless else tuple(vip for vip in vips if vip != "None"),
+        headless=spec.is_headless,
+        publish_not_ready=spec.publish_not_ready_addresses,
+    )
+
+
+def service_key(mesh: Mesh, hostname: Hostname, client_namespace: str) -> ServiceKey | None:
+    """The service that a client of a namespace means by a fully qualified name, or None where there is none."""
+    del client_namespace  # a host name of Kubernetes belongs to one namespace, whoever asks
+    if not hostname.endswith(_SUFFIX):
+        return None
+    name, _, namespace = hostname.removesuffix(_SUFFIX).partition(".")
+    if not name or not namespace or "." in namespace:
+        return None
+    key = ServiceKey(hostname, namespace)
+    return key if service(mesh, key) is not None else None

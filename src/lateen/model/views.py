@@ -1,0 +1,129 @@
+"""Views: all that translation may know of a proxy. Equal views share the same resources and bytes.
+
+What a view holds is resolved: which ports, which gateways, not raw labels. A view is itself an answer, so a change that
+concerns a proxy moves it to another view and costs nothing else.
+"""
+
+import msgspec
+
+from lateen.common.labels import Labels
+from lateen.common.ports import Protocol
+from lateen.config.kinds.pod import Pod
+from lateen.config.objects import ObjectRef
+from lateen.incremental.engine import query
+from lateen.model.audience import Audience
+from lateen.model.endpoints import SLICES_BY_ADDRESS, slice_ports
+from lateen.model.gateways import GatewayPort, gateway_ports
+from lateen.model.http_rules import source_selectors
+from lateen.model.mesh import Mesh
+from lateen.model.proxy import Proxy, ProxyId, ProxyType
+from lateen.model.services import ServiceKey, key_of, service
+from lateen.model.workloads import Locality, workload
+
+
+class OutboundView(msgspec.Struct, frozen=True, cache_hash=True, order=True):
+    """All that a client's side may depend on, except where it runs."""
+
+    audience: Audience
+
+    @property
+    def namespace(self) -> str:
+        return self.audience.namespace
+
+
+class EndpointView(msgspec.Struct, frozen=True, cache_hash=True, order=True):
+    """All that the choice of endpoints may depend on."""
+
+    locality: Locality = Locality()
+
+
+class InboundPort(msgspec.Struct, frozen=True, cache_hash=True, order=True):
+    """A port that the workload serves: where it listens, and the service port that says how."""
+
+    target_port: int
+    service: ServiceKey
+    port: int
+    port_name: str
+    protocol: Protocol
+    services: tuple[ServiceKey, ...] = ()
+    """Every service on this target port, for telemetry; the first one is `service`."""
+
+
+class InboundView(msgspec.Struct, frozen=True, cache_hash=True, order=True):
+    """All that a workload's server side may depend on."""
+
+    ports: tuple[InboundPort, ...] = ()
+
+
+class GatewayView(msgspec.Struct, frozen=True, cache_hash=True, order=True):
+    """All that a gateway's listeners and routes may depend on: what each of its ports serves."""
+
+    audience: Audience
+    ports: tuple[GatewayPort, ...] = ()
+
+
+class Views(msgspec.Struct, frozen=True, cache_hash=True):
+    """A proxy's views. A sidecar has a server side, a gateway has ports to the outside."""
+
+    outbound: OutboundView
+    near: EndpointView
+    inbound: InboundView | None = None
+    gateway: GatewayView | None = None
+
+
+@query
+def views(mesh: Mesh, proxy_id: ProxyId) -> Views | None:
+    """The views of a connected proxy; None once it is gone."""
+    proxy = mesh.get(Proxy, proxy_id)
+    if proxy is None:
+        return None
+    pod = workload(mesh, Pod.ref_to(proxy_id.namespace, proxy_id.name))
+    labels = pod.labels if pod is not None else proxy.labels
+    locality = pod.locality if pod is not None and pod.locality != Locality() else proxy.locality
+    matched = tuple(selector for selector in source_selectors(mesh) if selector.selects(labels))
+    audience = Audience(proxy_id.namespace, matched)
+    sidecar = proxy.type is ProxyType.SIDECAR
+    return Views(
+        outbound=OutboundView(audience),
+        near=EndpointView(locality),
+        inbound=_inbound(mesh, proxy) if sidecar else None,
+        gateway=None if sidecar else _gateway(mesh, proxy, labels, audience),
+    )
+
+
+def _inbound(mesh: Mesh, proxy: Proxy) -> InboundView:
+    by_target: dict[int, list[InboundPort]] = {}
+    for owner, port_name, target in _served(mesh, proxy):
+        key = key_of(owner)
+        found = service(mesh, key)
+        port = next((p for p in found.ports if p.name == port_name), None) if found is not None else None
+        if port is None or port.protocol is Protocol.UDP:
+            continue
+        served = InboundPort(target, key, port.number, port.name, port.protocol)
+        by_target.setdefault(target, []).append(served)
+    ports = []
+    for _, serving in sorted(by_target.items()):
+        keys = tuple(dict.fromkeys(port.service for port in serving))
+        ports.append(msgspec.structs.replace(serving[0], services=keys))
+    return InboundView(tuple(ports))
+
+
+def _gateway(mesh: Mesh, proxy: Proxy, labels: Labels, audience: Audience) -> GatewayView:
+    targets = {}
+    for owner, port_name, target in _served(mesh, proxy):
+        found = service(mesh, key_of(owner))
+        port = next((p for p in found.ports if p.name == port_name), None) if found is not None else None
+        if port is not None:
+            targets.setdefault(port.number, target)
+    return GatewayView(audience, gateway_ports(mesh, labels, targets, unprivileged=proxy.unprivileged))
+
+
+def _served(mesh: Mesh, proxy: Proxy) -> list[tuple[ObjectRef, str, int]]:
+    """(Service, port name, target port) of every service port that has the proxy's pod behind it, sorted."""
+    found = set()
+    for address in proxy.addresses:
+        for ref in mesh.find(SLICES_BY_ADDRESS, address):
+            piece = slice_ports(mesh, ref)
+            if piece.service is not None:
+                found.update((piece.service, name, number) for name, number in piece.ports)
+    return sorted(found)
