@@ -137,11 +137,13 @@ class ObjectStore:
         for objects in self._kinds.values():
             yield from objects.values()
 
-    def put(self, raw: Json, *, origin: Origin, namespace: str = DEFAULT_NAMESPACE) -> StoredObject:
+    def put(
+        self, raw: Json, *, origin: Origin, namespace: str = DEFAULT_NAMESPACE, dry_run: bool = False
+    ) -> StoredObject:
         """Create an object, or replace all of it but its status and what the server owns.
 
         `namespace` is for objects that name none. A `status` in `raw` is ignored. Nothing happens where nothing
-        differs. Raises `InvalidObject`, and then nothing has changed.
+        differs. Raises `InvalidObject`, and then nothing has changed. A dry run changes nothing either way.
         """
         kind, ref = self._identify(raw, namespace)
         before = self.get(ref)
@@ -153,7 +155,7 @@ class ObjectStore:
             metadata.pop("namespace", None)
         written = {k: v for k, v in raw.items() if k not in ("metadata", "status")}
         status = {} if before is None or "status" not in before.raw else {"status": before.raw["status"]}
-        return self._write(ref, {**written, "metadata": metadata, **status}, origin)
+        return self._write(ref, {**written, "metadata": metadata, **status}, origin, dry_run)
 
     def patch(self, ref: ObjectRef, merge_patch: Json) -> StoredObject:
         """Apply a JSON merge patch (RFC 7386) to an object but its status. Raises `KeyError` for one not there."""
@@ -243,7 +245,7 @@ class ObjectStore:
         where = str(within) if resource_type.namespaced else ""
         return resource_type, ObjectRef(resource_type.group, resource_type.kind, where, str(name))
 
-    def _write(self, ref: ObjectRef, raw: Json, origin: Origin) -> StoredObject:
+    def _write(self, ref: ObjectRef, raw: Json, origin: Origin, dry_run: bool = False) -> StoredObject:
         """Store `raw`, whose metadata lack what the server owns, unless it equals what is there."""
         before = self.get(ref)
         owned: Json = {"uid": self._new_uid(), "creationTimestamp": _timestamp(self._now()), "generation": 1}
@@ -259,6 +261,8 @@ class ObjectStore:
                 self._kinds[(ref.group, ref.kind)][ref] = before
             return before
         typed = self._decode(kept, origin)
+        if dry_run:
+            return StoredObject(ref=ref, raw=kept, object=typed, origin=origin)
         self._version += 1
         kept["metadata"]["resourceVersion"] = str(self._version)
         stored = StoredObject(ref=ref, raw=kept, object=typed, origin=origin)

@@ -97,6 +97,16 @@ def locality_balancing(mesh: Mesh) -> bool:
 
 
 @query
+def default_destination_rule_export_to(mesh: Mesh) -> tuple[str, ...]:
+    return _spec(mesh).default_destination_rule_export_to
+
+
+@query
+def default_virtual_service_export_to(mesh: Mesh) -> tuple[str, ...]:
+    return _spec(mesh).default_virtual_service_export_to
+
+
+@query
 def root_namespace(mesh: Mesh) -> str:
     """The namespace whose objects are defaults of the whole mesh."""
     return _spec(mesh).root_namespace

@@ -109,7 +109,7 @@ def _inbound(mesh: Mesh, proxy: Proxy) -> InboundView:
 
 
 def _gateway(mesh: Mesh, proxy: Proxy, labels: Labels, audience: Audience) -> GatewayView:
-    targets = {}
+    targets: dict[int, int] = {}
     for owner, port_name, target in _served(mesh, proxy):
         found = service(mesh, key_of(owner))
         port = next((p for p in found.ports if p.name == port_name), None) if found is not None else None
@@ -120,7 +120,7 @@ def _gateway(mesh: Mesh, proxy: Proxy, labels: Labels, audience: Audience) -> Ga
 
 def _served(mesh: Mesh, proxy: Proxy) -> list[tuple[ObjectRef, str, int]]:
     """(Service, port name, target port) of every service port that has the proxy's pod behind it, sorted."""
-    found = set()
+    found: set[tuple[ObjectRef, str, int]] = set()
     for address in proxy.addresses:
         for ref in mesh.find(SLICES_BY_ADDRESS, address):
             piece = slice_ports(mesh, ref)
