@@ -75,7 +75,9 @@ def _merge_list(items: Sequence[Any], patch: Sequence[Any], keys: Sequence[str])
     merged = list(items)
     for part in patch:
         key = next((key for key in keys if isinstance(part, dict) and key in part), None)
-        at = next((i for i, item in enumerate(merged) if key and isinstance(item, dict) and item.get(key) == part[key]), None)
+        at = next(
+            (i for i, item in enumerate(merged) if key and isinstance(item, dict) and item.get(key) == part[key]), None
+        )
         if isinstance(part, dict) and part.get("$patch") == "delete":
             if at is not None:
                 del merged[at]
