@@ -26,7 +26,7 @@ class ObjectRef(msgspec.Struct, frozen=True, order=True, cache_hash=True):
 _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
-class Metadata(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Metadata(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """The parts of Kubernetes' ObjectMeta that the mesh reads.
 
     Not the resource version: two readings of an unchanged object are equal values.
@@ -44,7 +44,7 @@ class Metadata(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         return (self.creation_timestamp or _EPOCH, self.name, self.namespace)
 
 
-class ConfigObject(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class ConfigObject(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """Base of every kind. Frozen; compared by value."""
 
     GROUP: ClassVar[str] = ""

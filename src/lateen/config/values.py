@@ -12,11 +12,13 @@ import msgspec
 from msgspec import Meta
 
 
-class IstioMessage(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+class IstioMessage(
+    msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True, forbid_unknown_fields=True
+):
     """A message of Istio's API: a field it does not have is an error."""
 
 
-class KubernetesMessage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class KubernetesMessage(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """A part of a Kubernetes object: fields the mesh does not read are ignored."""
 
 
