@@ -1,0 +1,97 @@
+"""The program: `lateen iptables`, and `istio-iptables` in a pod's init container.
+
+Starts in a few hundredths of a second, because every pod waits for it: nothing heavy is imported here or below.
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lateen.iptables.apply import apply
+from lateen.iptables.errors import ConfigurationError, InterceptionError
+from lateen.iptables.host import detect
+from lateen.iptables.nft import body, chain_name
+from lateen.iptables.options import Options, parse, usage
+from lateen.iptables.plan import Host, captures_dns, plan
+from lateen.iptables.programs import RealPrograms, RecordedPrograms
+from lateen.iptables.restore import command
+from lateen.iptables.rules import Rule
+from lateen.iptables.validate import validated
+
+
+def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Runs the program with the arguments after its name; the exit code, with every error already printed."""
+    try:
+        options = parse(argv, environ)
+        if options.help:
+            print(usage())
+            return 0
+        _run(options)
+    except InterceptionError as error:
+        _log(f"error: {error}")
+        return error.exit_code
+    return 0
+
+
+def _run(written: Options) -> None:
+    options = validated(written)
+    if options.cni_mode:
+        raise ConfigurationError("--cni-mode is not supported: run inside the pod's network namespace")
+    host = detect(options)
+    if options.redirect_dns and not captures_dns(options, host):
+        _log("warning: no name server in /etc/resolv.conf, so DNS is not captured")
+    rules = plan(options, host)
+    if options.explain:
+        print("\n".join(explained(rules, host, options.native_nftables)))
+        return
+    if not options.skip_rule_apply:
+        _program(options, host, rules)
+    if options.run_validation and not options.dry_run:
+        from lateen.iptables import self_test
+
+        self_test.check(options, host.ipv6)
+
+
+def _program(options: Options, host: Host, rules: Sequence[Rule]) -> None:
+    recorded = RecordedPrograms()
+    # The contract's dry run still runs an nft transaction.
+    records = options.dry_run and not options.native_nftables
+    apply(options, host, rules, recorded if records else RealPrograms(), _log)
+    if records:
+        print("\n".join(recorded.lines))
+        if options.dry_run_file:
+            Path(options.dry_run_file).write_text("".join(f"{line}\n" for line in recorded.lines))
+        return
+    if not options.cleanup_only:
+        tool = "nft" if options.native_nftables else "iptables"
+        _log(f"{len(rules)} rules in force ({tool}, {' and '.join(host.families)})")
+
+
+def explained(rules: Sequence[Rule], host: Host, nftables: bool) -> list[str]:
+    """Each rule as its tool writes it, with what it is for; per table and chain, in the order that packets see."""
+    lines: list[str] = []
+    for table, chain in dict.fromkeys((rule.table, rule.chain) for rule in rules):
+        lines.append(f"table {table}, chain {chain_name(chain) if nftables else chain}")
+        for rule in in_force([rule for rule in rules if (rule.table, rule.chain) == (table, chain)]):
+            families = "" if rule.families == host.families else f" [{' and '.join(rule.families)}]"
+            text = body(rule) if nftables else " ".join(command(rule)[2 if rule.position is None else 3 :])
+            lines += [f"  {text}{families}", f"      {rule.why}"]
+    return lines
+
+
+def in_force(rules: Sequence[Rule]) -> list[Rule]:
+    """One chain's rules in the order in which packets meet them, inserts carried out."""
+    chain: list[Rule] = []
+    for rule in rules:
+        chain.insert(len(chain) if rule.position is None else rule.position - 1, rule)
+    return chain
+
+
+def _log(text: str) -> None:
+    if text:
+        print(text.rstrip("\n"), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

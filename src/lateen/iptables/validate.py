@@ -1,0 +1,136 @@
+"""Checks on option values, all reported at once, and their canonical form.
+
+The contract checks owner groups, the forced binary, ranges and the loopback range. Ports, interfaces and owners are
+checked here too: the tools would refuse such text themselves, but after one family's rules are already in force, and
+with an error that does not name the flag.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from lateen.iptables.errors import ConfigurationError
+from lateen.iptables.options import Options, Texts
+
+MAX_OWNER_GROUPS = 64
+
+_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-+*@:$")
+
+_PORTS = (
+    ("inbound_ports", "-b (--istio-inbound-ports)"),
+    ("inbound_ports_exclude", "-d (--istio-local-exclude-ports)"),
+    ("outbound_ports", "-q (--istio-outbound-ports)"),
+    ("outbound_ports_exclude", "-o (--istio-local-outbound-ports-exclude)"),
+)
+_SINGLE_PORTS = (
+    ("proxy_port", "-p (--envoy-port)"),
+    ("inbound_capture_port", "-z (--inbound-capture-port)"),
+    ("inbound_tunnel_port", "-e (--inbound-tunnel-port)"),
+)
+_INTERFACES = (
+    ("interfaces_exclude", "-c (--istio-exclude-interfaces)"),
+    ("virtual_interfaces", "-k (--kube-virt-interfaces)"),
+)
+_OWNERS = (
+    ("proxy_uids", "-u (--proxy-uid)"),
+    ("proxy_gids", "-g (--proxy-gid)"),
+    ("owner_groups", "ISTIO_OUTBOUND_OWNER_GROUPS"),
+    ("owner_groups_exclude", "ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE"),
+)
+
+
+def validated(options: Options) -> Options:
+    """The options with their ranges in canonical form. Raises `ConfigurationError` naming every wrong value."""
+    problems = [*_wrong_texts(options), *_wrong_settings(options)]
+    ranges: dict[str, Texts] = {}
+    for option, flag in (("outbound_cidrs", "-i (--istio-service-cidr)"), ("outbound_cidrs_exclude", "-x")):
+        written: Texts = getattr(options, option)
+        if written == ("*",) and option == "outbound_cidrs":
+            continue
+        if "*" in written and option == "outbound_cidrs_exclude":
+            problems.append("invalid value for OUTBOUND_IP_RANGES_EXCLUDE: * cannot be excluded (-x)")
+            continue
+        ranges[option] = tuple(_canonical(cidr, flag, problems) for cidr in written)
+    loopback = options.loopback_cidr
+    if loopback != "127.0.0.1/32":
+        loopback = _canonical(loopback, "ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR", problems)
+        if not loopback.startswith("127.") or int(loopback.partition("/")[2] or 0) < 8:
+            problems.append(
+                f"invalid value {options.loopback_cidr!r} for ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR: "
+                "expected an IPv4 loopback range with a prefix from /8 to /32"
+            )
+    if problems:
+        raise ConfigurationError("; ".join(problems))
+    return replace(
+        options,
+        loopback_cidr=loopback,
+        outbound_cidrs=ranges.get("outbound_cidrs", options.outbound_cidrs),
+        outbound_cidrs_exclude=ranges.get("outbound_cidrs_exclude", options.outbound_cidrs_exclude),
+    )
+
+
+def _wrong_texts(options: Options) -> Iterator[str]:
+    def wrong(option: str, flag: str, accepts: Callable[[str], bool], expected: str) -> Iterator[str]:
+        value: Texts | str = getattr(options, option)
+        for text in (value,) if isinstance(value, str) else value:
+            if not accepts(text):
+                yield f"invalid value {text!r} for {flag}: expected {expected}"
+
+    for option, flag in _SINGLE_PORTS:
+        yield from wrong(option, flag, _is_port, "a port from 0 to 65535")
+    for option, flag in _PORTS:
+        if option == "inbound_ports" and options.inbound_ports == ("*",):
+            continue
+        yield from wrong(option, flag, _is_port_or_range, "a port from 0 to 65535 or a range FIRST:LAST")
+    for option, flag in _INTERFACES:
+        yield from wrong(option, flag, _is_interface, "an interface name of 1 to 15 characters")
+    for option, flag in _OWNERS:
+        if getattr(options, option) not in (("*",), ("",)):
+            yield from wrong(option, flag, _is_name, "a number or a name")
+
+
+def _wrong_settings(options: Options) -> Iterator[str]:
+    groups = options.owner_groups
+    if len(groups) > MAX_OWNER_GROUPS:
+        yield f"ISTIO_OUTBOUND_OWNER_GROUPS: at most {MAX_OWNER_GROUPS} owner groups can be included, got {len(groups)}"
+    if options.force_iptables_binary not in ("", "legacy", "nft"):
+        yield (
+            f"invalid value {options.force_iptables_binary!r} for --force-iptables-binary: "
+            "expected legacy, nft or nothing"
+        )
+    if options.transparent:
+        for value, flag in ((options.tproxy_mark, "-t"), (options.tproxy_route_table, "-r")):
+            if not (value.isascii() and value.isdigit()):
+                yield f"invalid value {value!r} for {flag}: expected a number"
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and int(text) <= 65535
+
+
+def _is_port_or_range(text: str) -> bool:
+    first, colon, last = text.partition(":")
+    return _is_port(first) and (not colon or _is_port(last))
+
+
+def _is_name(text: str) -> bool:
+    return bool(text) and set(text) <= _NAME_CHARACTERS and not text.startswith("-")
+
+
+def _is_interface(text: str) -> bool:
+    return len(text) <= 15 and _is_name(text)
+
+
+def _canonical(cidr: str, flag: str, problems: list[str]) -> str:
+    # Imported here: the default command has no range, and every pod pays for what is loaded.
+    from ipaddress import ip_address
+
+    address, slash, bits = cidr.partition("/")
+    try:
+        parsed = ip_address(address)
+        well_formed = slash and bits.isascii() and bits.isdigit() and str(int(bits)) == bits and "%" not in address
+        if well_formed and int(bits) <= parsed.max_prefixlen:
+            return f"{parsed}/{bits}"
+    except ValueError:
+        pass
+    problems.append(f"invalid value {cidr!r} for {flag}: expected a range such as 10.0.0.0/8")
+    return cidr
