@@ -1,7 +1,6 @@
 """A pod's volumes: what each contains (pure), and writing them where the sandbox can bind them (edge).
 
-Each volume is a directory `<pod's state directory>/volumes/<name>`. The sandbox binds it at the mount paths; an
-emptyDir in memory is a mount of the sandbox's own.
+Each volume is a directory under the pod's state directory. The sandbox binds it at the mount paths.
 """
 
 import os
@@ -35,10 +34,7 @@ class Contents(msgspec.Struct, frozen=True):
 
 
 class Scratch(msgspec.Struct, frozen=True):
-    """An empty directory; `memory` where it shall not touch a disk."""
-
-    memory: bool
-    size_limit_bytes: int | None = None
+    """An empty directory. The state directory is in memory, so `medium: Memory` makes no difference here."""
 
 
 class Files(msgspec.Struct, frozen=True):
@@ -95,7 +91,7 @@ def _volume(volume: Json, pod: Json, lookup: Lookup, host: Host) -> Volume:
     source: Any = volume[kinds[0]] if kinds else {}
     match kinds[0] if kinds else "emptyDir":
         case "emptyDir":
-            return Scratch(memory=(source or {}).get("medium") == "Memory")
+            return Scratch()
         case "configMap" | "secret" | "downwardAPI" | "projected" as kind:
             sources: Iterable[Json] = source.get("sources") or () if kind == "projected" else ({kind: source},)
             mode = _mode(source.get("defaultMode"), 0o644)
