@@ -1,0 +1,88 @@
+"""Clusters of a workload's server side: its own ports, reached at the address the client connected to.
+
+Connections come from 127.0.0.6, which the interception rules let pass; from another address they would be captured
+again.
+"""
+
+from envoy.config.cluster.v3.cluster_pb2 import Cluster
+from envoy.config.core.v3.address_pb2 import SocketAddress
+from envoy.config.endpoint.v3.endpoint_components_pb2 import Endpoint, LbEndpoint, LocalityLbEndpoints
+from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
+
+from lateen.common.ports import is_http2
+from lateen.config.kinds.mesh_config import InboundTrafficMode
+from lateen.config.values import Duration
+from lateen.incremental.engine import query
+from lateen.model import mesh_config, traffic_policy
+from lateen.model.mesh import Mesh
+from lateen.model.services import service
+from lateen.model.views import InboundPort, InboundView
+from lateen.translate import names
+from lateen.translate.clusters.circuit_breakers import UNLIMITED
+from lateen.translate.clusters.load_balancing import apply_connection_pool
+from lateen.translate.clusters.outbound import service_metadata
+from lateen.translate.clusters.protocol_options import follow_downstream
+from lateen.translate.config_metadata import NAMESPACE
+from lateen.translate.listeners.filter_chains import socket_address
+from lateen.translate.messages import as_resource, duration
+from lateen.xds.resource import Offer, Resource
+
+PASSED_ADDRESS = "127.0.0.6"
+_LOOPBACK = "127.0.0.1"
+_FOR_EVER = Duration(seconds=9223372035)
+
+
+@query
+def inbound_clusters(mesh: Mesh, view: InboundView) -> Offer:
+    """A cluster for each declared port, and the one for all other ports."""
+    return Offer([*(inbound_cluster(mesh, port) for port in view.ports), inbound_passthrough_cluster(mesh)])
+
+
+@query
+def inbound_cluster(mesh: Mesh, port: InboundPort) -> Resource:
+    """The cluster of one port of the workload, limited as the DestinationRule of its own host says."""
+    name = names.inbound_cluster(port.target_port)
+    cluster = _cluster(mesh, name)
+    if mesh_config.inbound_traffic_mode(mesh) is InboundTrafficMode.LOCALHOST:
+        _send_to_loopback(cluster, port.target_port)
+    istio = cluster.metadata.filter_metadata[NAMESPACE]
+    declared = [found for key in port.services if (found := service(mesh, key)) is not None]
+    istio["services"] = [service_metadata(found) for found in declared]
+    namespace = port.service.namespace
+    rule = traffic_policy.destination_rule(mesh, port.service.hostname, namespace, namespace)
+    policy = traffic_policy.policy(mesh, rule, port.port, "")
+    apply_connection_pool(mesh, cluster, policy, http2=is_http2(port.protocol))
+    return as_resource(name, cluster)
+
+
+@query
+def inbound_passthrough_cluster(mesh: Mesh) -> Resource:
+    """The cluster of ports that no service declares."""
+    cluster = _cluster(mesh, names.INBOUND_PASSTHROUGH_CLUSTER)
+    follow_downstream(cluster)
+    return as_resource(cluster.name, cluster)
+
+
+def _cluster(mesh: Mesh, name: str) -> Cluster:
+    cluster = Cluster(
+        name=name,
+        alt_stat_name=names.alternative_stat_name(name),
+        type=Cluster.ORIGINAL_DST,
+        lb_policy=Cluster.CLUSTER_PROVIDED,
+        connect_timeout=duration(mesh_config.connect_timeout(mesh)),
+        cleanup_interval=duration(_FOR_EVER),
+    )
+    cluster.circuit_breakers.CopyFrom(UNLIMITED)
+    cluster.upstream_bind_config.source_address.CopyFrom(SocketAddress(address=PASSED_ADDRESS, port_value=0))
+    return cluster
+
+
+def _send_to_loopback(cluster: Cluster, port: int) -> None:
+    cluster.type = Cluster.STATIC
+    cluster.lb_policy = Cluster.ROUND_ROBIN
+    cluster.ClearField("upstream_bind_config")
+    cluster.ClearField("cleanup_interval")
+    endpoint = LbEndpoint(endpoint=Endpoint(address=socket_address(_LOOPBACK, port)))
+    cluster.load_assignment.CopyFrom(
+        ClusterLoadAssignment(cluster_name=cluster.name, endpoints=[LocalityLbEndpoints(lb_endpoints=[endpoint])])
+    )

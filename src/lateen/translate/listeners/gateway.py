@@ -1,0 +1,29 @@
+"""A gateway's listeners: one for each port that its Gateways open."""
+
+from envoy.config.core.v3.base_pb2 import TrafficDirection
+from envoy.config.listener.v3.listener_pb2 import Listener
+
+from lateen.incremental.engine import query
+from lateen.model.mesh import Mesh
+from lateen.translate import names
+from lateen.translate.access_logs import listener_logs
+from lateen.translate.listeners.connection_manager import Side, connection_manager
+from lateen.translate.listeners.filter_chains import filter_chain, socket_address
+from lateen.translate.messages import as_resource
+from lateen.xds.resource import Resource
+
+
+@query
+def gateway_listener(mesh: Mesh, listen: int, bind: str, number: int) -> Resource:
+    """The listener of plain HTTP servers: it listens on `listen` and has the routes of server port `number`."""
+    address = bind or names.WILDCARD_ADDRESS
+    name = names.listener(address, listen)
+    manager = connection_manager(mesh, Side.GATEWAY, f"outbound_{name};", names.gateway_route(number, bind))
+    listener = Listener(
+        name=name,
+        address=socket_address(address, listen),
+        traffic_direction=TrafficDirection.OUTBOUND,
+        filter_chains=[filter_chain([manager])],
+        access_log=listener_logs(mesh),
+    )
+    return as_resource(name, listener)

@@ -1,0 +1,130 @@
+"""A sidecar's client side: the listener that everything is redirected to, and those behind it by original destination.
+
+HTTP ports share one listener per port, as the virtual hosts of its route configuration tell the services apart. Every
+TCP port has a listener on each VIP of its service, or on each endpoint of a headless one.
+"""
+
+from envoy.config.core.v3.base_pb2 import TrafficDirection
+from envoy.config.listener.v3.listener_components_pb2 import FilterChain
+from envoy.config.listener.v3.listener_pb2 import Listener
+from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value
+
+from lateen.common.ports import ProtocolClass
+from lateen.config.kinds.mesh_config import OutboundTrafficMode
+from lateen.incremental.engine import query
+from lateen.model import mesh_config
+from lateen.model.endpoints import Health, endpoints_of
+from lateen.model.mesh import Mesh
+from lateen.model.services import Service, ServiceKey, ServicePort, service, services_in
+from lateen.translate import names
+from lateen.translate.access_logs import listener_logs
+from lateen.translate.listeners.connection_manager import Side, connection_manager
+from lateen.translate.listeners.filter_chains import (
+    HTTP_INSPECTOR,
+    PLAINTEXT_HTTP,
+    filter_chain,
+    socket_address,
+    tcp_proxy,
+)
+from lateen.translate.messages import as_resource, duration
+from lateen.xds.resource import Offer, Resource
+
+RESERVED_PORTS = frozenset({15001, 15006, 15021, 15090})
+"""Ports of the proxy itself: no service can have the wildcard listener of one."""
+
+_FALSE = BoolValue(value=False)
+
+
+@query
+def virtual_outbound(mesh: Mesh) -> Resource:
+    """The listener that captured outbound connections reach first; what no other listener takes passes through."""
+    port = mesh_config.outbound_port(mesh)
+    black_hole = tcp_proxy(mesh, names.BLACK_HOLE_CLUSTER)
+    listener = Listener(
+        name=names.VIRTUAL_OUTBOUND,
+        address=socket_address(names.WILDCARD_ADDRESS, port),
+        use_original_dst=BoolValue(value=True),
+        traffic_direction=TrafficDirection.OUTBOUND,
+        max_connections_to_accept_per_socket_event=UInt32Value(value=1),
+        filter_chains=[
+            filter_chain([black_hole], name=names.VIRTUAL_OUTBOUND_BLACK_HOLE, port=port),
+            filter_chain([tcp_proxy(mesh, catch_all_cluster(mesh))], name=names.VIRTUAL_OUTBOUND_CATCH_ALL),
+        ],
+        access_log=listener_logs(mesh),
+    )
+    return as_resource(listener.name, listener)
+
+
+def catch_all_cluster(mesh: Mesh) -> str:
+    """Where connections to unknown destinations go."""
+    if mesh_config.outbound_traffic_mode(mesh) is OutboundTrafficMode.REGISTRY_ONLY:
+        return names.BLACK_HOLE_CLUSTER
+    return names.PASSTHROUGH_CLUSTER
+
+
+@query
+def http_listener(mesh: Mesh, port: int) -> Resource:
+    """The listener of all HTTP services of a port; what is not HTTP passes through."""
+    name = names.listener(names.WILDCARD_ADDRESS, port)
+    manager = connection_manager(mesh, Side.OUTBOUND, f"outbound_{name};", names.outbound_route(port))
+    listener = Listener(
+        name=name,
+        address=socket_address(names.WILDCARD_ADDRESS, port),
+        bind_to_port=_FALSE,
+        traffic_direction=TrafficDirection.OUTBOUND,
+        filter_chains=[filter_chain([manager], transport="raw_buffer", applications=PLAINTEXT_HTTP)],
+        default_filter_chain=_passthrough(mesh),
+        listener_filters=[HTTP_INSPECTOR],
+        listener_filters_timeout=duration(mesh_config.protocol_detection_timeout(mesh)),
+        continue_on_listener_filters_timeout=True,
+    )
+    return as_resource(name, listener)
+
+
+def _passthrough(mesh: Mesh) -> FilterChain:
+    return filter_chain([tcp_proxy(mesh, catch_all_cluster(mesh))], name=names.PASSTHROUGH_FILTER_CHAIN)
+
+
+@query
+def tcp_listener(mesh: Mesh, address: str, key: ServiceKey, port: int) -> Resource:
+    """The listener of one TCP service port on one address: all its connections go to the service's cluster."""
+    cluster = names.outbound_cluster(port, "", key.hostname)
+    name = names.listener(address, port)
+    listener = Listener(
+        name=name,
+        address=socket_address(address, port),
+        bind_to_port=_FALSE,
+        traffic_direction=TrafficDirection.OUTBOUND,
+        filter_chains=[filter_chain([tcp_proxy(mesh, cluster)])],
+        listener_filters_timeout=duration(mesh_config.NEVER),
+        continue_on_listener_filters_timeout=True,
+    )
+    return as_resource(name, listener)
+
+
+@query
+def http_ports_in(mesh: Mesh, namespace: str) -> frozenset[int]:
+    """The ports on which a namespace has HTTP services."""
+    found = [service(mesh, key) for key in services_in(mesh, namespace)]
+    ports = [port for each in found if each is not None for port in each.ports]
+    return frozenset(port.number for port in ports if port.protocol_class is ProtocolClass.HTTP) - RESERVED_PORTS
+
+
+@query
+def tcp_listeners_in(mesh: Mesh, namespace: str) -> Offer:
+    """The listeners of a namespace's TCP services."""
+    listeners: list[Resource] = []
+    for key in services_in(mesh, namespace):
+        found = service(mesh, key)
+        for port in found.ports if found is not None else ():
+            if found is not None and port.protocol_class is ProtocolClass.TCP:
+                addresses = _addresses(mesh, found, port)
+                listeners.extend(tcp_listener(mesh, address, key, port.number) for address in addresses)
+    return Offer(listeners)
+
+
+def _addresses(mesh: Mesh, found: Service, port: ServicePort) -> tuple[str, ...]:
+    if not found.headless:
+        return found.addresses
+    live = (e for e in endpoints_of(mesh, found.key, port.name) if e.health is not Health.DRAINING)
+    return tuple(endpoint.address for endpoint in live)

@@ -1,0 +1,69 @@
+"""Names of the resources and their parts, both ways. Source: Istio's naming, which users see in `proxy-config`."""
+
+import msgspec
+
+from lateen.common.hosts import Hostname
+
+PASSTHROUGH_CLUSTER = "PassthroughCluster"
+BLACK_HOLE_CLUSTER = "BlackHoleCluster"
+INBOUND_PASSTHROUGH_CLUSTER = "InboundPassthroughCluster"
+
+VIRTUAL_OUTBOUND = "virtualOutbound"
+VIRTUAL_INBOUND = "virtualInbound"
+VIRTUAL_OUTBOUND_BLACK_HOLE = "virtualOutbound-blackhole"
+VIRTUAL_OUTBOUND_CATCH_ALL = "virtualOutbound-catchall-tcp"
+VIRTUAL_INBOUND_BLACK_HOLE = "virtualInbound-blackhole"
+PASSTHROUGH_FILTER_CHAIN = "PassthroughFilterChain"
+
+WILDCARD_ADDRESS = "0.0.0.0"
+
+
+class ClusterName(msgspec.Struct, frozen=True):
+    """The parts of an outbound cluster's name; the empty subset is the whole service."""
+
+    port: int
+    subset: str
+    hostname: Hostname
+
+
+def outbound_cluster(port: int, subset: str, hostname: str) -> str:
+    return f"outbound|{port}|{subset}|{hostname}"
+
+
+def parse_outbound_cluster(name: str) -> ClusterName | None:
+    """The parts of an outbound cluster's name; None for any other name."""
+    parts = name.split("|")
+    if len(parts) != 4 or parts[0] != "outbound" or not parts[1].isdecimal():
+        return None
+    return ClusterName(int(parts[1]), parts[2], Hostname(parts[3]))
+
+
+def inbound_cluster(target_port: int) -> str:
+    return f"inbound|{target_port}||"
+
+
+def inbound_virtual_host(port: int) -> str:
+    return f"inbound|http|{port}"
+
+
+def listener(address: str, port: int) -> str:
+    return f"{address}_{port}"
+
+
+def outbound_route(port: int) -> str:
+    """The route configuration that all sidecars' HTTP listeners of a port use."""
+    return str(port)
+
+
+def gateway_route(port: int, bind: str = "") -> str:
+    """The route configuration of a gateway's plain HTTP servers on a port."""
+    return f"http.{port}.{bind}" if bind else f"http.{port}"
+
+
+def virtual_host(host: str, port: int) -> str:
+    return f"{host}:{port}"
+
+
+def alternative_stat_name(cluster: str) -> str:
+    """The `;` ends the name for the expressions that take statistics apart."""
+    return f"{cluster};"
