@@ -1,4 +1,4 @@
-"""What the mesh derives from Services and pods: virtual addresses, EndpointSlices, and the names that DNS answers.
+"""What the mesh derives from Services and pods: virtual addresses and EndpointSlices.
 
 Pure functions of API objects (JSON values). The controllers write their results back to the object store.
 """
@@ -10,7 +10,6 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Any, Final
 
 from lateen.common.addresses import allocate, is_ipv6
-from lateen.common.hosts import CLUSTER_DOMAIN
 from lateen.local_runtime.workloads import NODE_NAME, Json, uid_of
 
 SERVICE_NETWORK: Final = IPv4Network("198.19.0.0/16")
@@ -100,41 +99,6 @@ def mirrored_slices(endpoints: Json) -> list[Json]:
     return sorted(slices, key=lambda s: str(s["metadata"]["name"]))
 
 
-def address_records(services: Iterable[Json], slices: Iterable[Json]) -> dict[str, tuple[str, ...]]:
-    """Fully qualified names and the addresses DNS answers for each.
-
-    A Service's name stands for its address, a headless one's for its ready endpoints; an endpoint with a host name has
-    a name of its own under its headless Service.
-    """
-    by_service: dict[tuple[str, str], list[Json]] = {}
-    for piece in slices:
-        meta = piece["metadata"]
-        owner = (meta.get("labels") or {}).get(SERVICE_NAME_LABEL)
-        if owner:
-            by_service.setdefault((meta.get("namespace", "default"), owner), []).append(piece)
-    records: dict[str, tuple[str, ...]] = {}
-    for service in services:
-        meta = service["metadata"]
-        namespace, name = meta.get("namespace", "default"), meta["name"]
-        fqdn = f"{name}.{namespace}.svc.{CLUSTER_DOMAIN}"
-        if is_headless(service):
-            records |= _headless_records(fqdn, by_service.get((namespace, name), []))
-        elif _in_range(_spec(service).get("clusterIP")):
-            records[fqdn] = (_spec(service)["clusterIP"],)
-    return records
-
-
-def alias_records(services: Iterable[Json]) -> dict[str, str]:
-    """Fully qualified names of ExternalName Services and the name each stands for (a CNAME)."""
-    return {
-        f"{s['metadata']['name']}.{s['metadata'].get('namespace', 'default')}.svc.{CLUSTER_DOMAIN}": str(
-            _spec(s)["externalName"]
-        ).rstrip(".")
-        for s in services
-        if is_external(s) and _spec(s).get("externalName")
-    }
-
-
 def ready_addresses(slices: Iterable[Json]) -> list[str]:
     """The addresses of the ready endpoints, in order, each once."""
     found: dict[str, None] = {}
@@ -164,17 +128,13 @@ def container_port(pod: Json, target: int | str) -> int | None:
     return None
 
 
-def _headless_records(fqdn: str, slices: Sequence[Json]) -> dict[str, tuple[str, ...]]:
-    records = {fqdn: tuple(ready_addresses(slices))}
-    for piece in slices:
-        for endpoint in piece.get("endpoints") or ():
-            if endpoint.get("hostname") and (endpoint.get("conditions") or {}).get("ready", True):
-                records[f"{endpoint['hostname']}.{fqdn}"] = tuple(endpoint["addresses"])
-    return records
-
-
 def _spec(service: Json) -> Json:
     return service.get("spec") or {}
+
+
+def has_address(service: Json) -> bool:
+    """Whether the Service has an address of the mesh's range."""
+    return _in_range(_spec(service).get("clusterIP"))
 
 
 def _in_range(address: object) -> bool:
