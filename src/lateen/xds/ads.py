@@ -3,15 +3,16 @@
     publisher (AdsService)  <-  opened, subscribed, answered, closed  -  AdsConnection  <-  gRPC call
     publisher               -   offer({type: Offer})  ->                 AdsConnection  ->  gRPC call
 
-Everything happens on the event loop; the callbacks are plain functions that return at once. `offer` may be called at any
-time after `opened`, also from inside a callback, and as often as one likes: a stream is level-triggered, so only the
-latest offer of a type counts, and what differs from what the client holds is sent as soon as the client can take it.
-A type that was never offered is not answered, so offer `EMPTY_OFFER` for a type that is asked for but not served.
+Everything happens on the event loop; the callbacks are plain functions that return at once. `offer` may be called at
+any time after `opened`, also from inside a callback, and as often as one likes: a stream is level-triggered, so only
+the latest offer of a type counts, and what differs from what the client holds is sent as soon as the client can take
+it. A type that was never offered is not answered, so offer `EMPTY_OFFER` for a type that is asked for but not served.
 """
 
+import logging
 import time
 from asyncio import TimerHandle, get_running_loop
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
 
 import msgspec
@@ -19,18 +20,30 @@ from envoy.config.core.v3.base_pb2 import Node
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest
 from google.protobuf.message import DecodeError
 
-from lateen.xds.grpc.call import Call, Peer
+from lateen.xds.grpc.call import Call, Handler, HandlerFactory, Peer
 from lateen.xds.grpc.status import CallError, Status
 from lateen.xds.resource import Offer
-from lateen.xds.stream import Accepted, AdsStream, Refused, Response, Subscribed, TypeStatus
+from lateen.xds.stream import Accepted, AdsStream, Event, Refused, Response, Subscribed
 from lateen.xds.update import Updates
+from lateen.xds.watch import TypeStatus
+
+_log = logging.getLogger(__name__)
+
+DELTA_PATH: Final = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
+
+PATIENCE: Final = 5.0
+"""Seconds that changes wait for an answer of the client that they should come after."""
 
 
 class AdsService(Protocol):
-    """What the control plane does for its clients. A `CallError` raised by a callback ends that stream with its status."""
+    """What the control plane does for its clients. A `CallError` raised by a callback ends that stream."""
+
+    @property
+    def ready(self) -> bool:
+        """False until the first build is done; a stream that is opened before is ended as unavailable."""
 
     def opened(self, connection: "AdsConnection") -> None:
-        """The first message, which names the node, has come. Raise `CallError` for a client that is not to be served."""
+        """The first message, which names the node, has come. Raise `CallError` to turn the client away."""
 
     def subscribed(self, connection: "AdsConnection", type_url: str) -> None:
         """The client asks for a type for the first time, or for names it did not ask for before."""
@@ -39,28 +52,123 @@ class AdsService(Protocol):
         """The client has accepted or refused what it was sent."""
 
     def closed(self, connection: "AdsConnection") -> None:
-        """The stream has ended, whoever ended it. Called once for every connection that was opened."""
+        """The stream has ended, whoever ended it. Called once for every connection that `opened` let in."""
 
 
 class TypeReport(msgspec.Struct, frozen=True):
-    """Where one type of one stream stands; `sent_at` is Unix time in seconds, None if nothing was sent."""
+    """Where one type of one stream stands; `sent_at` and `answered_at` are Unix time in seconds."""
 
     status: TypeStatus
     sent_at: float | None
+    answered_at: float | None
 
 
-class AdsConnection(Protocol):
-    """One ADS stream, as given to the service."""
+class AdsConnection:
+    """One ADS stream, as given to the service: `node` as in its first message, `peer` at the other end."""
 
-    node: Node
-    peer: Peer
-    opened_at: float
+    def __init__(self, call: Call, service: AdsService, updates: Updates) -> None:
+        self.node = Node()
+        self.peer: Peer = call.peer
+        self.opened_at = time.time()
+        self._call = call
+        self._service = service
+        self._stream = AdsStream(updates)
+        self._sent_at: dict[str, float] = {}
+        self._answered_at: dict[str, float] = {}
+        self._let_in = False
+        self._patience: TimerHandle | None = None
+        self._answers = 0
+
+    # for the service
 
     def offer(self, offers: Mapping[str, Offer]) -> None:
         """Let the client have these, by type URL; types left out stay as they were offered before."""
+        self._send(self._stream.offer(offers))
 
     def status(self) -> dict[str, TypeReport]:
-        """By type URL, every type the client has asked for."""
+        """By type URL, every type the client has asked for, in the order of sending."""
+        return {
+            type_url: TypeReport(status, self._sent_at.get(type_url), self._answered_at.get(type_url))
+            for type_url, status in self._stream.status().items()
+        }
 
     def close(self, status: Status, message: str) -> None:
         """End the stream; the client will usually connect again."""
+        self._call.finish(status, message)
+
+    # for the call
+
+    def received(self, message: bytes) -> None:
+        """See `Handler`."""
+        try:
+            request = DeltaDiscoveryRequest.FromString(message)
+        except DecodeError as error:
+            raise CallError(Status.INVALID_ARGUMENT, "the message is not a DeltaDiscoveryRequest") from error
+        if not self._let_in:
+            self._open(request.node)
+        responses = self._stream.receive(request)
+        events = self._stream.take_events()
+        self._send(responses)
+        for event in events:
+            self._tell(event)
+
+    def ended(self) -> None:
+        """See `Handler`."""
+        self._call.finish()
+
+    def lost(self) -> None:
+        """See `Handler`."""
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        if self._let_in:
+            self._let_in = False
+            self._service.closed(self)
+
+    def _open(self, node: Node) -> None:
+        if not node.id:
+            raise CallError(Status.INVALID_ARGUMENT, "missing node information")
+        if not self._service.ready:
+            raise CallError(Status.UNAVAILABLE, "the control plane is not ready yet")
+        self.node = node
+        self._service.opened(self)
+        self._let_in = True
+
+    def _tell(self, event: Event) -> None:
+        if isinstance(event, Subscribed):
+            self._service.subscribed(self, event.type_url)
+        else:
+            self._answers += 1
+            self._answered_at[event.type_url] = time.time()
+            self._service.answered(self, event)
+
+    def _send(self, responses: Iterable[Response]) -> None:
+        for response in responses:
+            self._sent_at[response.type_url] = time.time()
+            self._call.send(response.pieces)
+        if self._patience is None and self._stream.waiting:
+            self._wait()
+
+    def _wait(self) -> None:
+        self._patience = get_running_loop().call_later(PATIENCE, self._waited, self._answers)
+
+    def _waited(self, answers_before: int) -> None:
+        """Go on without the client's answer, unless it has answered something or has not even read what it was sent."""
+        self._patience = None
+        if self._call.finished or not self._stream.waiting:
+            return
+        if answers_before == self._answers and not self._call.unsent:
+            _log.warning("%s: no answer to the last responses for %.0f s, going on", self.node.id, PATIENCE)
+            self._send(self._stream.release())
+        if self._patience is None and self._stream.waiting:
+            self._wait()
+
+
+def ads_handlers(service: AdsService, updates: Updates | None = None) -> Mapping[str, HandlerFactory]:
+    """The gRPC methods of aggregated discovery, by path. Streams of one mapping share what they send."""
+    shared = updates or Updates()
+
+    def delta(call: Call) -> Handler:
+        return AdsConnection(call, service, shared)
+
+    return {DELTA_PATH: delta}

@@ -3,7 +3,7 @@
 Nothing here knows what a resource means. A body is built once, by whoever offers it, and shared by every stream.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from typing import Final
 
@@ -59,27 +59,46 @@ class Resource:
         return f"Resource({self.name!r}, {self.version.hex()[:8]})"
 
 
+Fallback = Callable[[str], Resource]
+"""Makes the resource of a name that an offer does not list, such as an empty load assignment."""
+
+
 class Offer:
     """Everything of one type that an audience may be sent: a tree whose parts are shared between audiences.
 
-    Names are unique in a tree; of two resources of one name the first counts. Equal versions mean equal content.
+    Names are unique in a tree; should two resources have one name, a direct part counts before those in nested offers,
+    and then the first. Equal versions mean equal content. `otherwise` answers a client that asks by name for what is
+    not listed; without it such a name is answered as removed. Of nested offers only the outermost `otherwise` counts.
     """
 
-    __slots__ = ("_by_name", "parts", "version")
+    __slots__ = ("_direct", "_nested", "otherwise", "parts", "version")
 
-    def __init__(self, parts: Iterable["Resource | Offer"] = ()) -> None:
-        self.parts = tuple(parts)
-        self.version = digest(*(part.version for part in self.parts))
-        self._by_name: dict[str, Resource] | None = None
+    def __init__(self, parts: Iterable["Resource | Offer"] = (), otherwise: Fallback | None = None) -> None:
+        self.parts: tuple[Resource | Offer, ...] = tuple(parts)
+        self.version: bytes = digest(*(part.version for part in self.parts))
+        self.otherwise = otherwise
+        self._direct: dict[str, Resource] | None = None
+        self._nested: tuple[Offer, ...] = ()
+
+    def get(self, name: str) -> Resource | None:
+        """The listed resource of that name. Indexes are made at the first call, one for each shared part."""
+        if self._direct is None:
+            self._nested = tuple(part for part in self.parts if isinstance(part, Offer))
+            self._direct = {}
+            for part in self.parts:
+                if isinstance(part, Resource):
+                    self._direct.setdefault(part.name, part)
+        found = self._direct.get(name)
+        if found is None:
+            for nested in self._nested:
+                found = nested.get(name)
+                if found is not None:
+                    break
+        return found
 
     def by_name(self) -> dict[str, Resource]:
-        """Name to resource, in order; made at the first call and kept. Not to be changed."""
-        if self._by_name is None:
-            found: dict[str, Resource] = {}
-            for resource in self:
-                found.setdefault(resource.name, resource)
-            self._by_name = found
-        return self._by_name
+        """Name to resource, in order; a new dictionary at each call."""
+        return {resource.name: self.get(resource.name) or resource for resource in self}
 
     def __iter__(self) -> Iterator[Resource]:
         for part in self.parts:
@@ -112,7 +131,7 @@ class Difference:
 
 
 def difference(old: Offer, new: Offer) -> Difference:
-    """What a client that holds `old` lacks of `new`. Parts that both share are not walked."""
+    """What a client that holds `old` lacks of `new`. Parts that both share, at whatever depth, are not walked."""
     before, after = _unshared(old, new)
     changed = tuple(r for name, r in after.items() if name not in before or before[name].version != r.version)
     removed = tuple(name for name in before if name not in after)
@@ -120,7 +139,18 @@ def difference(old: Offer, new: Offer) -> Difference:
 
 
 def _unshared(old: Offer, new: Offer) -> tuple[dict[str, Resource], dict[str, Resource]]:
-    kept = {part.version for part in old.parts} & {part.version for part in new.parts}
-    before = Offer(part for part in old.parts if part.version not in kept)
-    after = Offer(part for part in new.parts if part.version not in kept)
-    return before.by_name(), after.by_name()
+    """Both trees' resources by name, without what both have; nested offers are opened only if they differ."""
+    before: tuple[Resource | Offer, ...] = old.parts
+    after: tuple[Resource | Offer, ...] = new.parts
+    while True:
+        kept = {part.version for part in before} & {part.version for part in after}
+        before = tuple(part for part in before if part.version not in kept)
+        after = tuple(part for part in after if part.version not in kept)
+        if not any(isinstance(part, Offer) for part in (*before, *after)):
+            break
+        before, after = _opened(before), _opened(after)
+    return Offer(before).by_name(), Offer(after).by_name()
+
+
+def _opened(parts: tuple[Resource | Offer, ...]) -> tuple[Resource | Offer, ...]:
+    return tuple(inner for part in parts for inner in (part.parts if isinstance(part, Offer) else (part,)))

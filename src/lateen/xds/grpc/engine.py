@@ -1,0 +1,82 @@
+"""What the gRPC layer needs of an HTTP/2 engine, so that engines can be exchanged. Bytes in, bytes out, no IO.
+
+An engine does all framing, header compression, flow control and validation of one server-side connection. It tells an
+`EngineSink` what came in while `receive` runs, and hands out what is to be written when asked.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class EngineKind(StrEnum):
+    """The engines there are."""
+
+    NGH2 = "ngh2"
+    H2 = "h2"
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What a client may ask of one connection. Sizes in bytes."""
+
+    max_concurrent_streams: int = 100
+    max_header_bytes: int = 16 << 10
+    max_message_bytes: int = 8 << 20
+    stream_window: int = 256 << 10
+    connection_window: int = 1 << 20
+
+
+class EngineError(Exception):
+    """The connection cannot go on; what the engine still has to say to the client (GOAWAY) may be taken."""
+
+
+class EngineSink(Protocol):
+    """Whoever is told what came in."""
+
+    def request(self, stream_id: int, headers: Headers, ended: bool) -> None:
+        """A client opened a stream; `ended` if no body follows."""
+
+    def body(self, stream_id: int, data: bytes, size: int, ended: bool) -> None:
+        """A piece of a body. `size` is to be given to `Engine.consumed` once the client may send that much more."""
+
+    def reset(self, stream_id: int) -> None:
+        """The stream is over before its time, by the client's wish or by an error in it."""
+
+
+class Engine(Protocol):
+    """One HTTP/2 connection, as a server. Sending to a stream that is over does nothing."""
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes from the client. Raises `EngineError`."""
+
+    def take(self, limit: int) -> bytes:
+        """At most about `limit` bytes to be written; empty if nothing may be sent now."""
+
+    def respond(self, stream_id: int, headers: Headers, end: bool) -> None:
+        """Begin a response; `end` if it has no body and no trailers."""
+
+    def send(self, stream_id: int, data: bytes | memoryview) -> None:
+        """Add to a response's body."""
+
+    def queued(self, stream_id: int) -> int:
+        """How much of a body waits to be taken. Callers stop adding when it is more than they like."""
+
+    def trailers(self, stream_id: int, headers: Headers) -> None:
+        """End a response, after its body."""
+
+    def reset(self, stream_id: int, *, cancel: bool) -> None:
+        """Abandon a stream: with `cancel` as a failure, else because the response is complete."""
+
+    def consumed(self, stream_id: int, size: int) -> None:
+        """Let the client send so much more body."""
+
+    def refuse_new(self) -> None:
+        """Tell the client to open no more streams here (GOAWAY)."""
+
+    @property
+    def finished(self) -> bool:
+        """The connection is over, and everything has been taken."""

@@ -1,0 +1,175 @@
+"""The HTTP/2 engine in pure Python, over hyper-h2. It does not limit resets and pings, so that is here."""
+
+import contextlib
+from collections import deque
+from typing import Final
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.events import (
+    DataReceived,
+    Event,
+    PingReceived,
+    RequestReceived,
+    SettingsAcknowledged,
+    StreamEnded,
+    StreamReset,
+    TrailersReceived,
+)
+from h2.exceptions import H2Error
+from h2.settings import SettingCodes
+
+from lateen.xds.grpc.engine import EngineError, EngineSink, Headers, Limits
+
+_DEFAULT_WINDOW: Final = 65_535
+_MOST_UNTAKEN: Final = 1 << 20
+"""Answers to a flood of pings and settings that a client does not read end the connection."""
+_MOST_RESETS: Final = 1000
+"""Resets by the client, in excess of a hundredth of what it has sent; more is an attack (rapid reset)."""
+
+
+class _Body:
+    """What waits to be sent of one response."""
+
+    __slots__ = ("pieces", "size", "trailers")
+
+    def __init__(self) -> None:
+        self.pieces: deque[bytes | memoryview] = deque()
+        self.size = 0
+        self.trailers: Headers | None = None
+
+
+class H2Engine:
+    """`Engine` by hyper-h2, which leaves it to its user to cut bodies to what the client's windows allow."""
+
+    __slots__ = ("_bodies", "_closed", "_connection", "_out", "_resets", "_sink")
+
+    def __init__(self, sink: EngineSink, limits: Limits) -> None:
+        self._sink = sink
+        self._bodies: dict[int, _Body] = {}
+        self._out = bytearray()
+        self._closed = False
+        self._resets = 0
+        self._connection = H2Connection(H2Configuration(client_side=False, header_encoding=None))
+        settings = self._connection.local_settings
+        settings[SettingCodes.MAX_CONCURRENT_STREAMS] = limits.max_concurrent_streams
+        settings[SettingCodes.INITIAL_WINDOW_SIZE] = limits.stream_window
+        settings[SettingCodes.MAX_HEADER_LIST_SIZE] = limits.max_header_bytes
+        self._connection.initiate_connection()
+        self._connection.increment_flow_control_window(limits.connection_window - _DEFAULT_WINDOW)
+
+    def receive(self, data: bytes) -> None:
+        """See `Engine`."""
+        try:
+            events = self._connection.receive_data(data)
+        except H2Error as error:
+            self._closed = True
+            raise EngineError(str(error) or type(error).__name__) from error
+        self._out += self._connection.data_to_send()
+        if len(self._out) > _MOST_UNTAKEN:
+            raise self._too_much("too many answers wait to be read")
+        for event in events:
+            self._tell(event)
+
+    def _tell(self, event: Event) -> None:
+        match event:
+            case DataReceived():
+                size = event.flow_controlled_length
+                self._sink.body(event.stream_id, event.data, size, False)
+            case RequestReceived():
+                self._sink.request(event.stream_id, event.headers, False)
+            case StreamEnded():
+                self._sink.body(event.stream_id, b"", 0, True)
+            case StreamReset():
+                self._bodies.pop(event.stream_id, None)
+                self._sink.reset(event.stream_id)
+                self._resets += 1
+                if self._resets > _MOST_RESETS:
+                    raise self._too_much("too many resets")
+            case PingReceived() | SettingsAcknowledged() | TrailersReceived():
+                pass
+            case _:
+                pass
+
+    def _too_much(self, why: str) -> EngineError:
+        self._connection.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
+        self._closed = True
+        return EngineError(why)
+
+    def take(self, limit: int) -> bytes:
+        """See `Engine`."""
+        for stream_id in list(self._bodies):
+            if len(self._out) >= limit:
+                break
+            self._fill(stream_id, limit)
+        self._out += self._connection.data_to_send()
+        taken = bytes(self._out[:limit])
+        del self._out[:limit]
+        return taken
+
+    def _fill(self, stream_id: int, limit: int) -> None:
+        """Move what the windows allow of one body to the output."""
+        body = self._bodies[stream_id]
+        try:
+            while body.pieces and len(self._out) < limit:
+                room = min(
+                    self._connection.local_flow_control_window(stream_id), self._connection.max_outbound_frame_size
+                )
+                if room <= 0:
+                    return
+                piece = body.pieces.popleft()
+                if len(piece) > room:
+                    body.pieces.appendleft(memoryview(piece)[room:])
+                    piece = memoryview(piece)[:room]
+                body.size -= len(piece)
+                self._connection.send_data(stream_id, bytes(piece))
+                self._out += self._connection.data_to_send()
+            if body.pieces:
+                return
+            if body.trailers is not None:
+                self._connection.send_headers(stream_id, list(body.trailers), end_stream=True)
+        except H2Error:
+            pass  # the stream is over
+        del self._bodies[stream_id]
+
+    def respond(self, stream_id: int, headers: Headers, end: bool) -> None:
+        """See `Engine`."""
+        with contextlib.suppress(H2Error):
+            self._connection.send_headers(stream_id, list(headers), end_stream=end)
+
+    def send(self, stream_id: int, data: bytes | memoryview) -> None:
+        """See `Engine`."""
+        body = self._bodies.setdefault(stream_id, _Body())
+        body.pieces.append(data)
+        body.size += len(data)
+
+    def queued(self, stream_id: int) -> int:
+        """See `Engine`."""
+        body = self._bodies.get(stream_id)
+        return 0 if body is None else body.size
+
+    def trailers(self, stream_id: int, headers: Headers) -> None:
+        """See `Engine`."""
+        self._bodies.setdefault(stream_id, _Body()).trailers = headers
+
+    def reset(self, stream_id: int, *, cancel: bool) -> None:
+        """See `Engine`."""
+        self._bodies.pop(stream_id, None)
+        with contextlib.suppress(H2Error):
+            self._connection.reset_stream(stream_id, ErrorCodes.CANCEL if cancel else ErrorCodes.NO_ERROR)
+
+    def consumed(self, stream_id: int, size: int) -> None:
+        """See `Engine`."""
+        with contextlib.suppress(H2Error):
+            self._connection.acknowledge_received_data(size, stream_id)
+
+    def refuse_new(self) -> None:
+        """See `Engine`."""
+        with contextlib.suppress(H2Error):
+            self._connection.close_connection(ErrorCodes.NO_ERROR)
+
+    @property
+    def finished(self) -> bool:
+        """See `Engine`."""
+        return self._closed and not self._out

@@ -1,0 +1,281 @@
+"""The aggregated discovery protocol as a state machine without IO: requests and offers in, responses and events out.
+
+    request -> receive -.                                   .-> responses, in the order in which they must be written
+                         >  watches, one for each type  ---<
+    offers  -> offer   -'                                   '-> events: Subscribed, Accepted, Refused
+
+Level-triggered: a watch compares what the client has been sent with what is offered now, with at most one unanswered
+response for each type, so changes meanwhile coalesce.
+
+**Make before break.** Additions go out in the order CDS, EDS, LDS, RDS, SDS. Changed listeners and routes wait until
+the client has accepted the clusters sent before them; Envoy does that when the clusters are warm (measured: it keeps
+the acknowledgement of a cluster update back until then). What is gone stays with the client until everything that may
+use it has been accepted without it: `USERS`. A refused listener or route is still in force as it was, so what it uses
+stays.
+
+**Warming.** Envoy warms an updated EDS cluster like a new one and waits for its load assignment, but does not ask for
+it again, since it is still subscribed to that name. So every sent cluster has its load assignment sent again.
+
+**Patience.** A client may take long to answer (a cluster that never gets warm), so waiting is limited: whoever drives
+the stream calls `release` when it has been `waiting` for long enough.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest
+
+from lateen.xds.grpc.status import CallError, Status
+from lateen.xds.resource import CLUSTER, ENDPOINT, LISTENER, PUSH_ORDER, ROUTE, SECRET, Offer
+from lateen.xds.subscription import first_delta, later_delta
+from lateen.xds.update import Update, Updates
+from lateen.xds.watch import Flight, TypeStatus, Watch
+from lateen.xds.wire import delta_tail
+
+USERS: Final[Mapping[str, tuple[str, ...]]] = {
+    CLUSTER: (LISTENER, ROUTE),
+    ENDPOINT: (CLUSTER, LISTENER, ROUTE),
+    ROUTE: (LISTENER,),
+    SECRET: (CLUSTER, LISTENER, ROUTE),
+}
+"""For each type those whose resources may name one of its: what is gone is removed when they are settled."""
+
+NEEDS: Final[Mapping[str, tuple[str, ...]]] = {LISTENER: (CLUSTER,), ROUTE: (CLUSTER,)}
+"""For each type those that must have been accepted before its changes are sent."""
+
+MOST_NAMES = 200_000
+"""Names that one stream may subscribe to in one type; a request for more ends it."""
+
+MOST_TYPES = 32
+"""Types that one stream may ask for."""
+
+_ORDER: Final = {type_url: position for position, type_url in enumerate(PUSH_ORDER)}
+_REMEMBERED_UPDATES = 4
+
+
+class Subscribed(msgspec.Struct, frozen=True):
+    """A type is asked for the first time, or names of it that were not asked for before."""
+
+    type_url: str
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """The client has taken over a response; `version` is that of the offer it was made from."""
+
+    type_url: str
+    version: str
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """The client keeps what it had of these names; `versions` are those it refused, name by name (empty: a removal)."""
+
+    type_url: str
+    names: tuple[str, ...]
+    versions: tuple[bytes, ...]
+    error: str
+
+
+Event = Subscribed | Accepted | Refused
+
+
+class Response:
+    """One response message as pieces to be written one after another; all but the last are shared between streams."""
+
+    __slots__ = ("nonce", "pieces", "type_url")
+
+    def __init__(self, type_url: str, nonce: str, pieces: tuple[bytes, ...]) -> None:
+        self.type_url = type_url
+        self.nonce = nonce
+        self.pieces = pieces
+
+
+class AdsStream:
+    """One stream of delta discovery. `updates` is shared between streams; `take_events` gives what happened, once."""
+
+    __slots__ = ("_clusters", "_events", "_offers", "_updates", "_watches")
+
+    def __init__(self, updates: Updates) -> None:
+        self._updates = updates
+        self._watches: list[Watch] = []
+        self._offers: dict[str, Offer] = {}
+        self._events: list[Event] = []
+        self._clusters: tuple[Update, ...] | None = ()
+        """Clusters sent before load assignments were first asked for; None when they are no longer of interest."""
+
+    def receive(self, request: DeltaDiscoveryRequest) -> list[Response]:
+        """Take a request and return what is to be sent now. Raises `CallError` for one that must end the stream."""
+        watch = self._watch(request.type_url)
+        if watch is None:
+            watch = self._open(request)
+        else:
+            if request.response_nonce:
+                self._answered(watch, request)
+            if request.resource_names_subscribe or request.resource_names_unsubscribe:
+                self._resubscribe(watch, request)
+        return self._advance()
+
+    def offer(self, offers: Mapping[str, Offer]) -> list[Response]:
+        """What is offered from now on, by type URL; types left out stay as they are."""
+        self._offers.update(offers)
+        for watch in self._watches:
+            if watch.type_url in offers:
+                watch.offered = offers[watch.type_url]
+        return self._advance()
+
+    def release(self) -> list[Response]:
+        """Wait no longer for any answer that is missing; what waited for it is returned."""
+        for watch in self._watches:
+            for flight in watch.flights:
+                flight.overdue = True
+        return self._advance()
+
+    @property
+    def waiting(self) -> bool:
+        """Something to be sent waits for the client's answer."""
+        return any(watch.due and (watch.busy or self._held_back(watch)) for watch in self._watches)
+
+    def take_events(self) -> list[Event]:
+        """What has happened since the last call, in order."""
+        events, self._events = self._events, []
+        return events
+
+    def status(self) -> dict[str, TypeStatus]:
+        """By type URL, for every type asked for, in the order of sending."""
+        return {watch.type_url: watch.status() for watch in self._watches}
+
+    # requests
+
+    def _watch(self, type_url: str) -> Watch | None:
+        for watch in self._watches:
+            if watch.type_url == type_url:
+                return watch
+        return None
+
+    def _open(self, request: DeltaDiscoveryRequest) -> Watch:
+        """The first request of a type. Its nonce, if any, is that of an earlier stream."""
+        type_url = request.type_url
+        if not type_url:
+            raise CallError(
+                Status.INVALID_ARGUMENT, "type_url is missing: an aggregated stream needs one in each request"
+            )
+        if len(self._watches) >= MOST_TYPES:
+            raise CallError(Status.RESOURCE_EXHAUSTED, f"more than {MOST_TYPES} types on one stream")
+        watch = Watch(type_url)
+        held = dict(request.initial_resource_versions)
+        _limit(type_url, len(held) + len(request.resource_names_subscribe))
+        change = first_delta(type_url, request.resource_names_subscribe, request.resource_names_unsubscribe, held)
+        watch.subscribe(change, self._updates, held)
+        watch.offered = self._offers.get(type_url)
+        self._watches.append(watch)
+        self._watches.sort(key=lambda each: _ORDER.get(each.type_url, len(_ORDER)))
+        if type_url == ENDPOINT:
+            self._forget_assignments(watch)
+        self._events.append(Subscribed(type_url))
+        return watch
+
+    def _resubscribe(self, watch: Watch, request: DeltaDiscoveryRequest) -> None:
+        before = watch.subscription
+        change = later_delta(before, request.resource_names_subscribe, request.resource_names_unsubscribe)
+        _limit(watch.type_url, len(change.subscription.names))
+        watch.subscribe(change, self._updates)
+        after = change.subscription
+        if after is not before and (after.wildcard > before.wildcard or not after.names <= before.names):
+            self._events.append(Subscribed(watch.type_url))
+
+    def _answered(self, watch: Watch, request: DeltaDiscoveryRequest) -> None:
+        """An acknowledgement or refusal; one that is not awaited is ignored, unlike its subscriptions."""
+        flight = watch.answered(request.response_nonce)
+        if flight is None:
+            return
+        if request.HasField("error_detail"):
+            blamed = watch.refuse(flight, request.error_detail.message)
+            if blamed:
+                self._events.append(_refusal(watch, flight, blamed))
+        else:
+            watch.accept(flight)
+            self._events.append(Accepted(watch.type_url, flight.version))
+
+    # responses
+
+    def _advance(self) -> list[Response]:
+        """Everything that may be sent now. Finding that there is nothing to send may settle a type others wait for."""
+        responses: list[Response] = []
+        progress = True
+        while progress:
+            progress = False
+            for watch in self._watches:
+                if watch.offered is None or watch.busy:
+                    continue
+                if watch.due and not self._held_back(watch):
+                    self._send(watch, responses)
+                    progress = True
+                elif watch.lingering and not watch.due and self._unused(watch):
+                    self._send_gone(watch, responses)
+                    progress = True
+        return responses
+
+    def _held_back(self, watch: Watch) -> bool:
+        """A type's first answer never waits: the client has nothing yet that could break."""
+        if not watch.answered_before:
+            return False
+        needs = NEEDS.get(watch.type_url, ())
+        return any(need is not None and need.busy for need in map(self._watch, needs))
+
+    def _unused(self, watch: Watch) -> bool:
+        users = USERS.get(watch.type_url, ())
+        return all(user is None or user.quiet for user in map(self._watch, users))
+
+    def _send(self, watch: Watch, responses: list[Response]) -> None:
+        unprompted = not watch.fresh
+        found = watch.collect(self._updates)
+        if watch.type_url == CLUSTER:
+            self._rewarm(found)
+        if watch.lingering and self._unused(watch):
+            found += watch.collect_gone(self._updates)
+        if found or not unprompted:
+            responses.append(self._response(watch, found))
+
+    def _send_gone(self, watch: Watch, responses: list[Response]) -> None:
+        found = watch.collect_gone(self._updates)
+        if found:
+            responses.append(self._response(watch, found))
+
+    def _response(self, watch: Watch, updates: tuple[Update, ...]) -> Response:
+        flight = watch.dispatch(updates)
+        bodies = tuple(update.delta_body for update in updates if update.changed)
+        tail = delta_tail(watch.type_url, flight.version, flight.nonce, sorted(flight.gone))
+        return Response(watch.type_url, flight.nonce, (*bodies, tail))
+
+    # warming
+
+    def _rewarm(self, clusters: Iterable[Update]) -> None:
+        """Send the load assignments of sent clusters again. Their names are those of the clusters."""
+        endpoints = self._watch(ENDPOINT)
+        if endpoints is not None:
+            for update in clusters:
+                endpoints.distrust(update.names)
+        elif self._clusters is not None:
+            self._clusters += tuple(clusters)
+            if len(self._clusters) > _REMEMBERED_UPDATES:
+                self._clusters = None
+
+    def _forget_assignments(self, endpoints: Watch) -> None:
+        """A client that reconnects may name load assignments that clusters sent since have made it forget."""
+        if self._clusters is None:
+            endpoints.distrust(endpoints.subscription.names)
+        else:
+            for update in self._clusters:
+                endpoints.distrust(update.names)
+        self._clusters = None
+
+
+def _limit(type_url: str, names: int) -> None:
+    if names > MOST_NAMES:
+        raise CallError(Status.RESOURCE_EXHAUSTED, f"{type_url}: more than {MOST_NAMES} names on one stream")
+
+
+def _refusal(watch: Watch, flight: Flight, blamed: frozenset[str]) -> Refused:
+    versions = {r.name: r.version for update in flight.updates for r in update.changed if r.name in blamed}
+    names = tuple(sorted(blamed))
+    return Refused(watch.type_url, names, tuple(versions.get(name, b"") for name in names), watch.error)

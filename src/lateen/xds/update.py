@@ -1,0 +1,155 @@
+"""What brings a client from one offer to another, worked out and encoded once for all streams at the same place.
+
+A stream asks for the way from the offer it holds to the one it is offered now. Offers are values, so a thousand streams
+at the same offer get the same `Update`, and with it the same bytes. Where audiences differ in a part of their own, an
+offer is a join of a shared part and an own part, and each part's updates are worked out and shared by themselves.
+"""
+
+from collections import OrderedDict
+from collections.abc import Hashable, Iterator
+from typing import Final
+
+from lateen.xds.resource import EMPTY_OFFER, Offer, Resource, difference
+from lateen.xds.subscription import NOTHING, Subscription
+from lateen.xds.wire import delta_resources
+
+_WIDEST_JOIN = 64
+"""Offers of at most so many parts, all of them offers, are compared part by part."""
+
+
+class Update:
+    """Resources to send and names that are gone. Bytes are made at the first use and kept as long as the update is."""
+
+    __slots__ = ("_delta_body", "_names", "changed", "gone", "type_url")
+
+    def __init__(self, type_url: str, changed: tuple[Resource, ...], gone: tuple[str, ...] = ()) -> None:
+        self.type_url = type_url
+        self.changed = changed
+        self.gone = gone
+        self._names: frozenset[str] | None = None
+        self._delta_body: bytes | None = None
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of the changed resources."""
+        if self._names is None:
+            self._names = frozenset(resource.name for resource in self.changed)
+        return self._names
+
+    @property
+    def delta_body(self) -> bytes:
+        """The changed resources as they stand in a delta response."""
+        if self._delta_body is None:
+            self._delta_body = delta_resources(self.type_url, self.changed)
+        return self._delta_body
+
+    def only(self, names: frozenset[str]) -> "Update":
+        """The part of it that concerns these names."""
+        if self.names <= names and names.issuperset(self.gone):
+            return self
+        changed = tuple(resource for resource in self.changed if resource.name in names)
+        return Update(self.type_url, changed, tuple(name for name in self.gone if name in names))
+
+    def without(self, names: frozenset[str]) -> "Update":
+        """The part of it that does not concern these names."""
+        if names.isdisjoint(self.names):
+            return self
+        return Update(self.type_url, tuple(r for r in self.changed if r.name not in names), self.gone)
+
+    def size(self) -> int:
+        """About how many bytes it keeps alive."""
+        return 256 + sum(200 + sum(map(len, resource.pieces)) for resource in self.changed)
+
+
+class Updates:
+    """The updates that streams have asked for lately, up to `capacity` bytes of them. One serves all streams."""
+
+    def __init__(self, capacity: int = 32 << 20) -> None:
+        self._capacity: Final = capacity
+        self._used = 0
+        self._kept: OrderedDict[Hashable, tuple[Update, int]] = OrderedDict()
+        self._subscriptions: OrderedDict[Subscription, Subscription] = OrderedDict()
+
+    def between(self, type_url: str, old: Offer, new: Offer, wanted: Subscription) -> tuple[Update, ...]:
+        """What a client that holds `old`, as far as it wants it, lacks of `new`."""
+        found = []
+        for before, after in _differing(old, new):
+            key = (type_url, before.version, after.version)
+            update = self._get(key)
+            if update is None:
+                delta = difference(before, after)
+                update = self._keep(key, Update(type_url, delta.changed, delta.removed))
+            if not wanted.wildcard:
+                update = self._restricted(key, update, wanted.names)
+            if update.changed or update.gone:
+                found.append(update)
+        return tuple(found)
+
+    def named(
+        self, type_url: str, offer: Offer, names: frozenset[str], listed_only: frozenset[str] = NOTHING
+    ) -> Update:
+        """An answer for each of these names: the resource, what the offer gives otherwise, or gone.
+
+        For the names in `listed_only` the offer's `otherwise` is not asked.
+        """
+        key = (type_url, offer.version, offer.otherwise, names, listed_only)
+        update = self._get(key)
+        if update is None:
+            changed, gone = [], []
+            for name in sorted(names):
+                resource = offer.get(name)
+                if resource is None and offer.otherwise is not None and name not in listed_only:
+                    resource = offer.otherwise(name)
+                if resource is None:
+                    gone.append(name)
+                else:
+                    changed.append(resource)
+            update = self._keep(key, Update(type_url, tuple(changed), tuple(gone)))
+        return update
+
+    def shared(self, subscription: Subscription) -> Subscription:
+        """An equal subscription that other streams may hold too."""
+        found = self._subscriptions.setdefault(subscription, subscription)
+        self._subscriptions.move_to_end(found)
+        if len(self._subscriptions) > 1024:
+            self._subscriptions.popitem(last=False)
+        return found
+
+    def _restricted(self, key: Hashable, update: Update, names: frozenset[str]) -> Update:
+        if len(update.changed) <= 8:  # cheaper to do again than to look up
+            return update.only(names)
+        key = (key, names)
+        return self._get(key) or self._keep(key, update.only(names))
+
+    def _get(self, key: Hashable) -> Update | None:
+        found = self._kept.get(key)
+        if found is None:
+            return None
+        self._kept.move_to_end(key)
+        return found[0]
+
+    def _keep(self, key: Hashable, update: Update) -> Update:
+        size = update.size()
+        self._kept[key] = update, size
+        self._used += size
+        while self._used > self._capacity and len(self._kept) > 1:
+            _, (_, freed) = self._kept.popitem(last=False)
+            self._used -= freed
+        return update
+
+
+def _differing(old: Offer, new: Offer) -> Iterator[tuple[Offer, Offer]]:
+    """Pairs of offers that differ, as far down as both are joins of equally many offers (or the old one is empty)."""
+    if old.version == new.version:
+        return
+    if _is_join(new) and (not old.parts or (_is_join(old) and len(old.parts) == len(new.parts))):
+        for before, after in zip(old.parts or (EMPTY_OFFER,) * len(new.parts), new.parts, strict=True):
+            assert isinstance(before, Offer)
+            assert isinstance(after, Offer)
+            yield from _differing(before, after)
+    else:
+        yield old, new
+
+
+def _is_join(offer: Offer) -> bool:
+    return 0 < len(offer.parts) <= _WIDEST_JOIN and all(isinstance(part, Offer) for part in offer.parts)

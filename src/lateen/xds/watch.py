@@ -1,0 +1,271 @@
+"""One type of one stream: what the client wants, what it has been sent, and what is still open. No IO, no other types.
+
+The client is described by a reference to the offer it has been sent, shared with all who were sent the same, and by
+exceptions, which are empty most of the time. What to send is always worked out from that and from what is offered now.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from lateen.xds.resource import EMPTY_OFFER, Offer
+from lateen.xds.subscription import NOTHING, UNSUBSCRIBED, Change, Subscription
+from lateen.xds.update import Update, Updates
+from lateen.xds.wire import version_text
+
+_MOST_FLIGHTS = 4
+"""Unanswered responses that are remembered for a client that answers late or never."""
+
+_NAMING_ERRORS = re.compile(r"Error adding/updating (cluster|listener)\(s\) ")
+"""How Envoy's delta CDS and LDS begin a refusal that lists the refused names; it has then applied all others."""
+
+
+class TypeStatus(msgspec.Struct, frozen=True):
+    """Where a type of a stream stands. Nonces are empty, and versions too, until there is one.
+
+    `synced`: the client has accepted everything it asked for and is offered. `error` is the last refusal's message,
+    until the client accepts again; `refused` are the names whose offered version it has refused.
+    """
+
+    wildcard: bool
+    names: int
+    nonce_sent: str
+    nonce_accepted: str
+    version_sent: str
+    version_accepted: str
+    synced: bool
+    error: str
+    refused: tuple[str, ...]
+
+
+class Flight:
+    """A response on its way: sent, not yet answered. One that is `overdue` holds up nothing any more."""
+
+    __slots__ = ("gone", "nonce", "overdue", "updates", "version")
+
+    def __init__(self, nonce: str, version: str, updates: tuple[Update, ...], gone: frozenset[str]) -> None:
+        self.nonce = nonce
+        self.version = version
+        self.updates = updates
+        self.gone = gone
+        self.overdue = False
+
+    def names(self) -> frozenset[str]:
+        """Everything the response spoke of."""
+        return self.gone.union(*(update.names for update in self.updates))
+
+
+class Watch:
+    """The state of one type. `sent` is the offer that has been sent, except for what the other fields say."""
+
+    __slots__ = (
+        "_held", "_nonces", "_refused", "_retries", "accepted", "error", "flights", "fresh", "lingering",
+        "nonce_accepted", "offered", "owed", "sent", "subscription", "type_url",
+    )  # fmt: skip
+
+    def __init__(self, type_url: str) -> None:
+        self.type_url: Final = type_url
+        self.subscription: Subscription = UNSUBSCRIBED
+        self.offered: Offer | None = None
+        self.sent: Offer = EMPTY_OFFER
+        self.owed: frozenset[str] = NOTHING
+        """Names to be answered, whatever the client holds."""
+        self.lingering: frozenset[str] = NOTHING
+        """Names that are offered no more and that the client still has."""
+        self.fresh = False
+        """The wildcard is newly subscribed: an answer is due, if only an empty one."""
+        self.flights: list[Flight] = []
+        self.accepted = ""
+        self.nonce_accepted = ""
+        self.error = ""
+        self._held: Mapping[str, str] = {}
+        self._refused: dict[str, bytes] = {}
+        self._retries: list[frozenset[str]] = []
+        self._nonces = 0
+
+    # what the client asks
+
+    def subscribe(self, change: Change, updates: Updates, held: Mapping[str, str] | None = None) -> None:
+        """Take over a changed subscription; `held` are versions the client has from an earlier stream."""
+        self.subscription = updates.shared(change.subscription)
+        if held:
+            self._held = held
+        else:
+            self.owed |= change.asked
+        if change.everything:
+            self.fresh = True
+            self.sent = EMPTY_OFFER
+        if not self.subscription.wildcard:
+            names = self.subscription.names
+            self.owed &= names
+            self.lingering &= names
+            if self._refused:
+                self._refused = {name: self._refused[name] for name in names & self._refused.keys()}
+
+    def distrust(self, names: frozenset[str]) -> None:
+        """Answer these names again, as far as they are wanted: the client has forgotten what it had."""
+        if not self.subscription.wildcard:
+            names &= self.subscription.names
+        if names:
+            self.owed |= names
+
+    # what is open
+
+    @property
+    def busy(self) -> bool:
+        """A response is on its way and may still be answered soon."""
+        return bool(self.flights) and not self.flights[-1].overdue
+
+    @property
+    def due(self) -> bool:
+        """There is something to find out or to send, apart from lingering names."""
+        return self.offered is not None and (
+            self.fresh or bool(self.owed) or bool(self._retries) or self.sent.version != self.offered.version
+        )
+
+    @property
+    def quiet(self) -> bool:
+        """The client has what is offered and nothing that is gone, and has said so."""
+        return not (self.busy or self.due or self.lingering or self._refused)
+
+    @property
+    def answered_before(self) -> bool:
+        """Something has been sent on this stream."""
+        return self._nonces > 0
+
+    # what to send
+
+    def collect(self, updates: Updates) -> tuple[Update, ...]:
+        """What the client lacks, as from now on taken to be sent. Names that are gone go to `lingering`.
+
+        The updates' own `gone` is to be sent only for names that were asked for, and is empty for all others.
+        """
+        offer = self.offered
+        assert offer is not None
+        if self._retries:
+            names = self._retries.pop(0)
+            return self._named(updates, offer, names if self.subscription.wildcard else names & self.subscription.names)
+        self._resume(offer)
+        found = list(updates.between(self.type_url, self.sent, offer, self.subscription))
+        for update in found:
+            self.lingering = self.lingering.union(update.gone)
+        if self.lingering:
+            self.lingering -= frozenset().union(*(update.names for update in found))
+        found = [Update(u.type_url, u.changed) if u.gone else u for u in found]
+        if self._refused:
+            found = self._without_refused(found, offer)
+        if self.owed:
+            owed = self.owed.difference(*(update.names for update in found))
+            found += self._named(updates, offer, owed)
+            self.lingering -= owed
+        self.sent, self.owed, self.fresh = offer, NOTHING, False
+        return tuple(update for update in found if update.changed or update.gone)
+
+    def collect_gone(self, updates: Updates) -> tuple[Update, ...]:
+        """What takes the place of the lingering names, now that nothing uses them any more."""
+        offer = self.offered
+        assert offer is not None
+        names, self.lingering = self.lingering, NOTHING
+        return self._named(updates, offer, names)
+
+    def dispatch(self, updates: tuple[Update, ...]) -> Flight:
+        """Note a response as sent."""
+        self._nonces += 1
+        gone = frozenset().union(*(update.gone for update in updates))
+        flight = Flight(str(self._nonces), version_text(self.sent.version), updates, gone)
+        self.flights = [*self.flights[1 - _MOST_FLIGHTS :], flight]
+        return flight
+
+    def _named(self, updates: Updates, offer: Offer, names: frozenset[str]) -> tuple[Update, ...]:
+        if not names:
+            return ()
+        by_wildcard = names - self.subscription.names
+        return (updates.named(self.type_url, offer, names, by_wildcard),)
+
+    def _resume(self, offer: Offer) -> None:
+        """Go on from the versions that the client holds from an earlier stream."""
+        if not self._held:
+            return
+        held, self._held = self._held, {}
+        wanted = set(self.subscription.names)
+        if self.subscription.wildcard:
+            wanted.update(resource.name for resource in offer)
+        self.lingering = frozenset(n for n in held if self.subscription.covers(n) and offer.get(n) is None)
+        self.owed |= {name for name in wanted - self.lingering if not _holds(held, offer, name)}
+        self.sent = offer
+
+    def _without_refused(self, found: list[Update], offer: Offer) -> list[Update]:
+        same = {
+            n for n, version in self._refused.items() if (now := offer.get(n)) is not None and now.version == version
+        }
+        self._refused = {name: self._refused[name] for name in same}
+        return [update.without(frozenset(same)) for update in found] if same else found
+
+    # what the client answers
+
+    def answered(self, nonce: str) -> Flight | None:
+        """The response of that nonce, from now on answered; None if none is awaited."""
+        for position, flight in enumerate(self.flights):
+            if flight.nonce == nonce:
+                self.flights = self.flights[position + 1 :]
+                return flight
+        return None
+
+    def accept(self, flight: Flight) -> None:
+        """The client has accepted a response."""
+        self.accepted, self.nonce_accepted = flight.version, flight.nonce
+        if not self._refused and not self._retries:
+            self.error = ""
+
+    def refuse(self, flight: Flight, error: str) -> frozenset[str]:
+        """The client has refused a response; the names that are to blame, empty as long as that is not known.
+
+        A client refuses a response as a whole, and may not have applied its other resources either. Where it does not
+        say which one is wrong, the response is sent again in halves until it is alone.
+        """
+        self.error = error or "refused without a reason"
+        named = _blamed(flight.names(), self.error)
+        if named:
+            blamed = named
+        elif len(names := sorted(flight.names())) > 1:
+            half = len(names) // 2
+            self._retries[:0] = [frozenset(names[:half]), frozenset(names[half:])]
+            return NOTHING
+        else:
+            blamed = frozenset(names)
+        for update in flight.updates:
+            for resource in update.changed:
+                if resource.name in blamed:
+                    self._refused[resource.name] = resource.version
+        return blamed
+
+    def status(self) -> TypeStatus:
+        """For those who want to know how the stream is doing."""
+        return TypeStatus(
+            wildcard=self.subscription.wildcard,
+            names=len(self.subscription.names),
+            nonce_sent=str(self._nonces) if self._nonces else "",
+            nonce_accepted=self.nonce_accepted,
+            version_sent=version_text(self.sent.version) if self._nonces else "",
+            version_accepted=self.accepted,
+            synced=self.quiet and not self.flights and self.offered is not None,
+            error=self.error,
+            refused=tuple(sorted(self._refused)),
+        )
+
+
+def _holds(held: Mapping[str, str], offer: Offer, name: str) -> bool:
+    resource = offer.get(name)
+    if resource is None and offer.otherwise is not None and name in held:
+        resource = offer.otherwise(name)
+    return resource is not None and held.get(name) == version_text(resource.version)
+
+
+def _blamed(names: frozenset[str], error: str) -> frozenset[str]:
+    listed = _NAMING_ERRORS.match(error)
+    if listed is None:
+        return NOTHING
+    rest = error[listed.end() :]
+    return frozenset(name for name in names if re.search(rf"(^|[\s,]){re.escape(name)}: ", rest))
