@@ -59,7 +59,7 @@ def zone_of(services: Iterable[Json], slices: SlicesByService) -> Zone:
 
 
 def service_rules(services: Iterable[Json], slices: SlicesByService) -> list[ServiceRule]:
-    """One rule per port of each Service with an address: where the kernel sends connections of pods without a sidecar."""
+    """One rule per port of each Service with an address: where the kernel sends what no sidecar has routed."""
     rules = []
     for service in filter(has_address, services):
         for port in service["spec"].get("ports") or ():

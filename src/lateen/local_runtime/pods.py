@@ -18,8 +18,8 @@ from lateen.local_runtime.workloads import Json, pod_address
 
 _BOUND_LOGS_EVERY: Final = 10.0
 
-Report = Callable[[ObjectRef, Json], None]
-"""Takes the new status of a pod."""
+Report = Callable[[ObjectRef, str, Json], None]
+"""Takes the new status of a pod, named by reference and uid."""
 
 
 class Pods:
@@ -35,10 +35,14 @@ class Pods:
     def __contains__(self, ref: ObjectRef) -> bool:
         return ref in self._workers
 
-    def running_spec(self, ref: ObjectRef) -> Json | None:
-        """The spec that a pod was started with; None where it was not."""
+    def running(self, ref: ObjectRef) -> Json | None:
+        """The object that a pod was started from; None where none was, or nothing of it is left."""
         worker = self._workers.get(ref)
-        return None if worker is None else worker.pod["spec"]
+        return None if worker is None else worker.pod
+
+    def names(self, namespace: str) -> set[str]:
+        """Names in use in a namespace, those of pods that are ending too."""
+        return {ref.name for ref in self._workers if ref.namespace == namespace}
 
     def start(self, pod: Json) -> None:
         """Run an injected pod whose name no running pod has."""
@@ -132,7 +136,7 @@ class Pods:
         gone()
 
     def _tell(self, worker: PodWorker, status: Json) -> None:
-        self._report(worker.ref, status)
+        self._report(worker.ref, str(worker.pod["metadata"].get("uid", "")), status)
 
 
 def _no_container(worker: PodWorker, container: str) -> str:
