@@ -9,7 +9,7 @@ class Audience(msgspec.Struct, frozen=True, cache_hash=True, order=True):
     """All that routes may know of a client.
 
     `selectors` are those source selectors used by any VirtualService of the mesh that the client's labels satisfy, in
-    the order of `http_rules.source_selectors`: resolved, so that clients with different labels but equal answers are equal.
+    the order of `http_rules.source_selectors`. So clients with different labels but equal answers are equal.
     """
 
     namespace: str

@@ -9,7 +9,6 @@ from envoy.config.core.v3.address_pb2 import SocketAddress
 from envoy.config.endpoint.v3.endpoint_components_pb2 import Endpoint, LbEndpoint, LocalityLbEndpoints
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 
-from lateen.common.ports import is_http2
 from lateen.config.kinds.mesh_config import InboundTrafficMode
 from lateen.config.values import Duration
 from lateen.incremental.engine import query
@@ -19,7 +18,7 @@ from lateen.model.services import service
 from lateen.model.views import InboundPort, InboundView
 from lateen.translate import names
 from lateen.translate.clusters.circuit_breakers import UNLIMITED
-from lateen.translate.clusters.load_balancing import apply_connection_pool
+from lateen.translate.clusters.connection_pool import apply_connection_pool
 from lateen.translate.clusters.outbound import service_metadata
 from lateen.translate.clusters.protocol_options import follow_downstream
 from lateen.translate.config_metadata import NAMESPACE
@@ -51,7 +50,7 @@ def inbound_cluster(mesh: Mesh, port: InboundPort) -> Resource:
     namespace = port.service.namespace
     rule = traffic_policy.destination_rule(mesh, port.service.hostname, namespace, namespace)
     policy = traffic_policy.policy(mesh, rule, port.port, "")
-    apply_connection_pool(mesh, cluster, policy, http2=is_http2(port.protocol))
+    apply_connection_pool(mesh, cluster, policy, port.protocol)
     return as_resource(name, cluster)
 
 

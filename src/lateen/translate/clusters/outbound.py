@@ -6,7 +6,7 @@ from envoy.config.core.v3.base_pb2 import Metadata
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from google.protobuf.struct_pb2 import Struct
 
-from lateen.common.ports import ProtocolClass, is_http2
+from lateen.common.ports import ProtocolClass
 from lateen.incremental.engine import query
 from lateen.model import mesh_config, traffic_policy
 from lateen.model.mesh import Mesh
@@ -83,7 +83,7 @@ def outbound_cluster(mesh: Mesh, target: OutboundCluster) -> Resource | None:
         cluster.eds_cluster_config.eds_config.CopyFrom(ADS)
         cluster.eds_cluster_config.service_name = target.name
     policy = traffic_policy.policy(mesh, target.rule, target.port, target.subset)
-    apply_traffic_policy(mesh, cluster, policy, http2=is_http2(port.protocol))
+    apply_traffic_policy(mesh, cluster, policy, port.protocol)
     return as_resource(target.name, cluster)
 
 

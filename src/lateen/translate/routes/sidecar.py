@@ -1,0 +1,130 @@
+"""Route configurations of sidecars, assembled in layers from shared virtual hosts.
+
+Per namespace of services and kind of client, a part; once for all clients, the public parts; per view, those with the
+few special namespaces replaced. A view walks namespaces, never services.
+"""
+
+from typing import Final
+
+from lateen.common.hosts import Hostname, covers, is_wildcard
+from lateen.common.ports import ProtocolClass
+from lateen.incremental.engine import query
+from lateen.model import http_rules, mesh_config, traffic_policy
+from lateen.model.audience import Audience
+from lateen.model.mesh import Mesh
+from lateen.model.services import ServiceKey, service, service_key, service_namespaces, services_in
+from lateen.model.views import OutboundView
+from lateen.translate import names
+from lateen.translate.routes.domains import other_domains
+from lateen.translate.routes.route_configuration import CATCH_ALL, joined
+from lateen.translate.routes.route_configuration import route_configuration as assembled
+from lateen.translate.routes.special import concerned, has_special, namespaces_of, special_namespaces
+from lateen.translate.routes.virtual_host import Look, orphan_virtual_host, virtual_host
+from lateen.xds.resource import Resource
+
+ORPHAN_PORT: Final = 80
+"""The port on which hosts of VirtualServices that are no service are routed. Source: Istio."""
+
+
+# Per namespace
+
+
+@query
+def http_services(mesh: Mesh, namespace: str) -> tuple[tuple[int, tuple[ServiceKey, ...]], ...]:
+    """The HTTP ports of a namespace's services, ascending, each with the services that have it, by name."""
+    by_port: dict[int, list[ServiceKey]] = {}
+    for key in services_in(mesh, namespace):
+        found = service(mesh, key)
+        for port in found.ports if found is not None else ():
+            if port.protocol_class is ProtocolClass.HTTP:
+                by_port.setdefault(port.number, []).append(key)
+    return tuple((port, tuple(dict.fromkeys(keys))) for port, keys in sorted(by_port.items()))
+
+
+@query
+def route_part(mesh: Mesh, namespace: str, port: int, audience: Audience | None) -> Resource:
+    """The virtual hosts of a namespace's HTTP services with that port, by name.
+
+    Without an audience: as most clients see them, who are of another namespace.
+    """
+    keys = dict(http_services(mesh, namespace)).get(port, ())
+    hosts = [virtual_host(mesh, key, port, _look(mesh, key, port, audience)) for key in keys]
+    return joined(namespace, [host for host in hosts if host is not None])
+
+
+def _look(mesh: Mesh, key: ServiceKey, port: int, audience: Audience | None) -> Look:
+    client = audience.namespace if audience is not None else None
+    governing = http_rules.virtual_services_for(mesh, key.hostname, client)
+    local = client == key.namespace
+    return Look(
+        governing=governing,
+        rule=traffic_policy.destination_rule(mesh, key.hostname, key.namespace, client),
+        audience=concerned(mesh, governing, audience),
+        local=local,
+        withheld=_withheld(mesh, key, client, local=local) if port == ORPHAN_PORT else (),
+    )
+
+
+def _withheld(mesh: Mesh, key: ServiceKey, client: str | None, *, local: bool) -> tuple[str, ...]:
+    """Domains of the service that a VirtualService names as a host of its own."""
+    found = service(mesh, key)
+    wanted = other_domains(found, local=local) if found is not None else []
+    return tuple(d for d in wanted if http_rules.virtual_services_of(mesh, Hostname(d), client))
+
+
+# For all views
+
+
+@query
+def public_parts(mesh: Mesh, port: int) -> tuple[tuple[str, Resource], ...]:
+    """The parts of all namespaces that have HTTP services on the port, as most clients see them."""
+    holding = [ns for ns in service_namespaces(mesh) if any(port == number for number, _ in http_services(mesh, ns))]
+    return tuple((namespace, route_part(mesh, namespace, port, None)) for namespace in holding)
+
+
+@query
+def orphans(mesh: Mesh, client_namespace: str | None) -> tuple[Hostname, ...]:
+    """Hosts of VirtualServices that match no service, sorted; without a client, of those that everyone sees."""
+    hosts = set(http_rules.publicly_governed_hosts(mesh))
+    if client_namespace is not None:
+        hosts.update(http_rules.privately_governed_hosts(mesh, client_namespace))
+    return tuple(sorted(host for host in hosts if host != "*" and not matches_service(mesh, host)))
+
+
+@query
+def orphan_part(mesh: Mesh, audience: Audience | None) -> Resource:
+    """The virtual hosts of orphan hosts; without an audience, as most clients see them."""
+    client = audience.namespace if audience is not None else None
+    found = []
+    for host in orphans(mesh, client):
+        governing = http_rules.virtual_services_for(mesh, host, client)
+        clients = concerned(mesh, governing, audience)
+        found.append(orphan_virtual_host(mesh, host, ORPHAN_PORT, governing, clients))
+    return joined("", [chunk for chunk in found if chunk is not None])
+
+
+@query
+def matches_service(mesh: Mesh, host: Hostname) -> bool:
+    """Whether the host is a service or, as a wildcard, covers one."""
+    if not is_wildcard(host):
+        return service_key(mesh, host, "") is not None
+    return any(
+        covers(host, key.hostname) for namespace in namespaces_of(mesh, (host,)) for key in services_in(mesh, namespace)
+    )
+
+
+# Per view
+
+
+@query
+def route_configuration(mesh: Mesh, port: int, view: OutboundView) -> Resource:
+    """The route configuration `<port>`: its virtual hosts by namespace and name, orphan hosts, then the catch-all."""
+    parts = dict(public_parts(mesh, port))
+    for namespace in special_namespaces(mesh, view.namespace):
+        parts[namespace] = route_part(mesh, namespace, port, view.audience)
+    chunks = [part for _, part in sorted(parts.items())]
+    if port == ORPHAN_PORT:
+        special = has_special(mesh, view.namespace, orphans(mesh, view.namespace))
+        chunks.append(orphan_part(mesh, view.audience if special else None))
+    catch_all = CATCH_ALL[mesh_config.outbound_traffic_mode(mesh)]
+    return assembled(names.outbound_route(port), [*chunks, catch_all])
