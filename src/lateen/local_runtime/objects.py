@@ -17,9 +17,11 @@ from uuid import uuid4
 import msgspec
 
 from lateen.common.labels import Selector
+from lateen.config.decode import Invalid, UnknownKind, decode
 from lateen.config.objects import ConfigObject, ObjectRef, Origin
+from lateen.config.problems import Problem, render
 from lateen.local_runtime.patches import merge
-from lateen.local_runtime.resource_types import ResourceType, ResourceTypes
+from lateen.local_runtime.resource_types import ResourceType, ResourceTypes, defined_by
 
 Json = dict[str, Any]
 
@@ -66,16 +68,6 @@ Decoder = Callable[[Json, Origin], ConfigObject | None]
 """A raw object as a typed one, None for kinds the mesh does not read; raises `InvalidObject`."""
 
 
-class Problem(msgspec.Struct, frozen=True):
-    """What is wrong in one field; the path is dotted, as in `spec.http[0].timeout`, and empty for the whole object."""
-
-    path: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.message}" if self.path else self.message
-
-
 class InvalidObject(Exception):
     """An object that was not stored; what was stored before under its name stays in force."""
 
@@ -83,7 +75,23 @@ class InvalidObject(Exception):
         self.ref = ref
         self.problems = tuple(problems)
         self.origin = origin
-        super().__init__(f"{ref}: " + "; ".join(map(str, self.problems)))
+        super().__init__(f"{ref}: " + "; ".join(map(described, self.problems)))
+
+
+def described(problem: Problem) -> str:
+    """A problem in one line: the field's path, where it is about a field, and what is wrong."""
+    return f"{render(problem.path)}: {problem.message}" if problem.path else problem.message
+
+
+def typed(raw: Json, origin: Origin) -> ConfigObject | None:
+    """A raw object as the mesh reads it: the decoder that stores use."""
+    match decode(raw):
+        case UnknownKind():
+            return None
+        case Invalid(ref, problems):
+            raise InvalidObject(ref or ObjectRef("", str(raw.get("kind") or "object"), "", ""), problems, origin)
+        case found:
+            return found
 
 
 class ObjectStore:
@@ -91,7 +99,7 @@ class ObjectStore:
 
     def __init__(
         self,
-        decode: Decoder,
+        decode: Decoder = typed,
         types: ResourceTypes | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         new_uid: Callable[[], str] = lambda: str(uuid4()),
@@ -162,7 +170,7 @@ class ObjectStore:
         before = self._existing(ref)
         patched = merge(before.raw, {k: v for k, v in merge_patch.items() if k != "status"})
         if self.ref_of(patched) != ref:
-            raise InvalidObject(ref, (Problem("metadata.name", "names, kind and group cannot be changed"),))
+            raise InvalidObject(ref, (Problem(("metadata", "name"), "names, kind and group cannot be changed"),))
         return self.put(patched, origin=before.origin)
 
     def put_status(self, ref: ObjectRef, status: Json) -> StoredObject:
@@ -223,27 +231,26 @@ class ObjectStore:
         return stored
 
     def _identify(self, raw: Json, namespace: str) -> tuple[ResourceType, ObjectRef]:
-        problems = []
-        api_version, kind, metadata = raw.get("apiVersion"), raw.get("kind"), raw.get("metadata")
-        if not isinstance(api_version, str) or not api_version:
-            problems.append(Problem("apiVersion", "must be given, such as v1 or networking.istio.io/v1"))
-        if not isinstance(kind, str) or not kind:
-            problems.append(Problem("kind", "must be given, such as Service"))
+        metadata = raw.get("metadata")
         if not isinstance(metadata, dict):
-            problems.append(Problem("metadata", "must be a mapping with a name"))
-        name = metadata.get("name") if isinstance(metadata, dict) else None
-        if isinstance(metadata, dict) and (not isinstance(name, str) or not name):
-            problems.append(Problem("metadata.name", "must be given, and must be a string"))
-        within = metadata.get("namespace") or namespace if isinstance(metadata, dict) else namespace
-        if not isinstance(within, str):
-            problems.append(Problem("metadata.namespace", "must be a string"))
+            metadata = {}
+        said = {
+            ("apiVersion",): raw.get("apiVersion"),
+            ("kind",): raw.get("kind"),
+            ("metadata", "name"): metadata.get("name"),
+            ("metadata", "namespace"): metadata.get("namespace") or namespace,
+        }
+        problems = [
+            Problem(path, f"must be text, not {value!r}" if value else "missing; every object needs it")
+            for path, value in said.items()
+            if not isinstance(value, str) or not value
+        ]
+        api_version, kind, name, within = (str(value or "") for value in said.values())
         if problems:
-            raise InvalidObject(ObjectRef("", str(kind or "object"), str(within), str(name or "")), problems)
-        resource_type, guessed = self.types.learn(str(api_version), str(kind))
-        if guessed:
-            _log.warning("%s %s is a kind unknown to the mesh: it is stored, and has no effect", api_version, kind)
-        where = str(within) if resource_type.namespaced else ""
-        return resource_type, ObjectRef(resource_type.group, resource_type.kind, where, str(name))
+            raise InvalidObject(ObjectRef("", kind or "object", within, name), problems)
+        resource_type = self.types.recognise(api_version, kind)
+        where = within if resource_type.namespaced else ""
+        return resource_type, ObjectRef(resource_type.group, kind, where, name)
 
     def _write(self, ref: ObjectRef, raw: Json, origin: Origin, dry_run: bool = False) -> StoredObject:
         """Store `raw`, whose metadata lack what the server owns, unless it equals what is there."""
@@ -263,6 +270,7 @@ class ObjectStore:
         typed = self._decode(kept, origin)
         if dry_run:
             return StoredObject(ref=ref, raw=kept, object=typed, origin=origin)
+        self._learn(ref, kept)
         self._version += 1
         kept["metadata"]["resourceVersion"] = str(self._version)
         stored = StoredObject(ref=ref, raw=kept, object=typed, origin=origin)
@@ -271,6 +279,14 @@ class ObjectStore:
         self._record(kind, ref, kept, typed, None if before is None else before.raw)
         self._tell()
         return stored
+
+    def _learn(self, ref: ObjectRef, raw: Json) -> None:
+        """Know the type of an object that was accepted, and the type it defines."""
+        if self.types.of_kind(ref.group, ref.kind) is None:
+            _log.warning("%s %s is a kind the mesh does not know: stored, without effect", raw["apiVersion"], ref)
+        self.types.define(self.types.recognise(raw["apiVersion"], raw["kind"]))
+        if ref.kind == "CustomResourceDefinition" and (defined := defined_by(raw)) is not None:
+            self.types.define(defined)
 
     def _record(self, kind: EventType, ref: ObjectRef, raw: Json, typed: ConfigObject | None, old: Json | None) -> None:
         event = Event(type=kind, ref=ref, raw=raw, object=typed, old=old, version=self._version)

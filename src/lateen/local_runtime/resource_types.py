@@ -4,10 +4,12 @@ Kinds the mesh reads come from `lateen.config.schema`. Others are known by name 
 arrives, so that nothing of a user's manifests is lost.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
 
 import msgspec
+
+from lateen.config.schema import SCHEMAS, by_api
 
 
 class ResourceType(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,29 +48,20 @@ def _of(group: str, versions: str, kind: str, plural: str, *short: str, namespac
     )
 
 
-_ISTIO: Final = "v1 v1beta1 v1alpha3"
+_ISTIO: Final = "networking.istio.io"
 _RBAC: Final = "rbac.authorization.k8s.io"
 _ADMISSION: Final = "admissionregistration.k8s.io"
 
-KNOWN: Final[tuple[ResourceType, ...]] = (
-    _core("Namespace", "namespaces", "ns", namespaced=False),
+_OTHERS: Final[tuple[ResourceType, ...]] = (
     _core("Node", "nodes", "no", namespaced=False),
     _core("PersistentVolume", "persistentvolumes", "pv", namespaced=False),
     _core("PersistentVolumeClaim", "persistentvolumeclaims", "pvc"),
-    _core("Pod", "pods", "po"),
-    _core("Service", "services", "svc"),
-    _core("ServiceAccount", "serviceaccounts", "sa"),
-    _core("Endpoints", "endpoints", "ep"),
-    _core("ConfigMap", "configmaps", "cm"),
-    _core("Secret", "secrets"),
     _core("Event", "events", "ev"),
-    _of("apps", "v1", "Deployment", "deployments", "deploy"),
     _of("apps", "v1", "ReplicaSet", "replicasets", "rs"),
     _of("apps", "v1", "StatefulSet", "statefulsets", "sts"),
     _of("apps", "v1", "DaemonSet", "daemonsets", "ds"),
     _of("batch", "v1", "Job", "jobs"),
     _of("batch", "v1", "CronJob", "cronjobs", "cj"),
-    _of("discovery.k8s.io", "v1 v1beta1", "EndpointSlice", "endpointslices"),
     _of("coordination.k8s.io", "v1", "Lease", "leases"),
     _of("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", "pdb"),
     _of("autoscaling", "v2 v1", "HorizontalPodAutoscaler", "horizontalpodautoscalers", "hpa"),
@@ -84,15 +77,12 @@ KNOWN: Final[tuple[ResourceType, ...]] = (
     _of(_RBAC, "v1", "RoleBinding", "rolebindings"),
     _of(_RBAC, "v1", "ClusterRole", "clusterroles", namespaced=False),
     _of(_RBAC, "v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False),
-    _of("networking.istio.io", _ISTIO, "VirtualService", "virtualservices", "vs"),
-    _of("networking.istio.io", _ISTIO, "DestinationRule", "destinationrules", "dr"),
-    _of("networking.istio.io", _ISTIO, "Gateway", "gateways", "gw"),
-    _of("networking.istio.io", _ISTIO, "ServiceEntry", "serviceentries", "se"),
-    _of("networking.istio.io", _ISTIO, "Sidecar", "sidecars"),
-    _of("networking.istio.io", _ISTIO, "WorkloadEntry", "workloadentries", "we"),
-    _of("networking.istio.io", _ISTIO, "WorkloadGroup", "workloadgroups", "wg"),
-    _of("networking.istio.io", "v1alpha3", "EnvoyFilter", "envoyfilters"),
-    _of("networking.istio.io", "v1 v1beta1", "ProxyConfig", "proxyconfigs"),
+    _of(_ISTIO, "v1 v1beta1 v1alpha3", "ServiceEntry", "serviceentries", "se"),
+    _of(_ISTIO, "v1 v1beta1 v1alpha3", "Sidecar", "sidecars"),
+    _of(_ISTIO, "v1 v1beta1 v1alpha3", "WorkloadEntry", "workloadentries", "we"),
+    _of(_ISTIO, "v1 v1beta1 v1alpha3", "WorkloadGroup", "workloadgroups", "wg"),
+    _of(_ISTIO, "v1alpha3", "EnvoyFilter", "envoyfilters"),
+    _of(_ISTIO, "v1 v1beta1", "ProxyConfig", "proxyconfigs"),
     _of("security.istio.io", "v1 v1beta1", "PeerAuthentication", "peerauthentications", "pa"),
     _of("security.istio.io", "v1 v1beta1", "RequestAuthentication", "requestauthentications", "ra"),
     _of("security.istio.io", "v1 v1beta1", "AuthorizationPolicy", "authorizationpolicies", "ap"),
@@ -103,6 +93,24 @@ KNOWN: Final[tuple[ResourceType, ...]] = (
     _of("gateway.networking.k8s.io", "v1 v1beta1", "HTTPRoute", "httproutes"),
     _of("gateway.networking.k8s.io", "v1", "GRPCRoute", "grpcroutes"),
 )
+"""Kinds the mesh does not read, as far as their plural or scope could not be guessed or a person may name them."""
+
+
+def known_types() -> tuple[ResourceType, ...]:
+    """Every kind that is known before any object has arrived."""
+    read = [
+        ResourceType(
+            group=each.group,
+            versions=each.versions,
+            kind=each.kind,
+            plural=each.plural,
+            namespaced=each.namespaced,
+            short_names=each.short_names,
+        )
+        for each in SCHEMAS
+    ]
+    theirs = {(each.group, each.kind) for each in read}
+    return (*read, *(each for each in _OTHERS if (each.group, each.kind) not in theirs))
 
 
 def split_api_version(api_version: str) -> tuple[str, str]:
@@ -124,7 +132,8 @@ def guess_plural(kind: str) -> str:
 class ResourceTypes:
     """The resource types a server knows. Grows when an object of an unknown kind is stored; never shrinks."""
 
-    def __init__(self, types: Iterable[ResourceType] = KNOWN) -> None:
+    def __init__(self, types: Iterable[ResourceType] | None = None) -> None:
+        types = known_types() if types is None else tuple(types)
         self._by_kind: dict[tuple[str, str], ResourceType] = {(t.group, t.kind): t for t in types}
         self._by_plural: dict[tuple[str, str], ResourceType] = {(t.group, t.plural): t for t in types}
 
@@ -145,20 +154,38 @@ class ResourceTypes:
         ]
         return found or [t for t in self if t.plural == text.lower()]
 
-    def learn(self, api_version: str, kind: str) -> tuple[ResourceType, bool]:
-        """The type of an object as written, and whether it had to be guessed (namespaced, a regular plural)."""
+    def recognise(self, api_version: str, kind: str) -> ResourceType:
+        """The type of an object as written: a known one, or the one it most likely has (namespaced, a regular plural).
+
+        A version not seen before is taken as served, except for kinds the mesh reads, whose versions are fixed.
+        """
         group, version = split_api_version(api_version)
         known = self._by_kind.get((group, kind))
         if known is None:
-            guessed = ResourceType(group=group, versions=(version,), kind=kind, plural=guess_plural(kind))
-            self.define(guessed)
-            return guessed, True
-        if version not in known.versions:
-            known = msgspec.structs.replace(known, versions=(*known.versions, version))
-            self.define(known)
-        return known, False
+            return ResourceType(group=group, versions=(version,), kind=kind, plural=guess_plural(kind))
+        if version in known.versions or by_api(api_version, kind) is not None:
+            return known
+        return msgspec.structs.replace(known, versions=(*known.versions, version))
 
     def define(self, added: ResourceType) -> None:
         """Add a type, or replace the one of the same group and kind."""
         self._by_kind[(added.group, added.kind)] = added
         self._by_plural[(added.group, added.plural)] = added
+
+
+def defined_by(definition: Mapping[str, Any]) -> ResourceType | None:
+    """The type that a CustomResourceDefinition declares; None for a kind the mesh reads, and where something lacks."""
+    try:
+        spec = definition["spec"]
+        names = spec["names"]
+        declared = ResourceType(
+            group=spec["group"],
+            versions=tuple(each["name"] for each in spec["versions"] if each.get("served", True)),
+            kind=names["kind"],
+            plural=names["plural"],
+            namespaced=spec["scope"] == "Namespaced",
+            short_names=tuple(names.get("shortNames") or ()),
+        )
+    except (KeyError, TypeError, AttributeError):
+        return None
+    return declared if by_api(declared.api_version(), declared.kind) is None else None

@@ -1,7 +1,6 @@
 """`pods/NAME/exec`: a command in a container, its streams over one WebSocket, as kubectl speaks it.
 
-Every binary message starts with the number of its channel. Source: Kubernetes, protocols `v4.channel.k8s.io` and
-`v5.channel.k8s.io` (which adds the end of input).
+The messages are those of `exec_protocol`.
 """
 
 import asyncio
@@ -13,13 +12,12 @@ from aiohttp import WSMsgType, web
 
 from lateen.config.objects import ObjectRef
 from lateen.local_runtime.api import bodies, statuses
+from lateen.local_runtime.api.exec_protocol import CLOSE, ERROR, PROTOCOLS, RESIZE, STDERR, STDIN, STDOUT
 from lateen.local_runtime.api.pod_access import PodAccess, PodUnavailable
 from lateen.local_runtime.api.terminal import Streams, read_chunk, write_all
 
 Json = dict[str, Any]
 
-PROTOCOLS: Final = ("v5.channel.k8s.io", "v4.channel.k8s.io")
-STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
 _DRAIN_SECONDS: Final = 1.0
 
 

@@ -53,6 +53,8 @@ async def handle(
 
 
 def _chunks(log: BinaryIO) -> Iterator[bytes]:
+    if os.fstat(log.fileno()).st_size < log.tell():
+        log.seek(0)  # cut short since, as it had grown too large
     while chunk := log.read(_CHUNK):
         yield chunk
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from lateen.config.objects import ObjectRef
-from lateen.local_runtime.objects import InvalidObject
+from lateen.config.problems import render
+from lateen.local_runtime.objects import InvalidObject, described
 from lateen.local_runtime.resource_types import ResourceType
 
 Json = dict[str, Any]
@@ -79,9 +80,10 @@ def invalid(problem: InvalidObject) -> ApiError:
     """422 Invalid, with one cause for every field that is wrong."""
     ref = problem.ref
     causes: Sequence[Json] = [
-        {"reason": "FieldValueInvalid", "message": each.message, "field": each.path} for each in problem.problems
+        {"reason": "FieldValueInvalid", "message": each.message, "field": render(each.path)}
+        for each in problem.problems
     ]
-    listed = ", ".join(str(each) for each in problem.problems)
+    listed = ", ".join(map(described, problem.problems))
     said = f"[{listed}]" if len(causes) > 1 else listed
     details = {"name": ref.name, "group": ref.group, "kind": ref.kind, "causes": causes}
     return ApiError(422, "Invalid", f'{_qualified_kind(ref)} "{ref.name}" is invalid: {said}', details)

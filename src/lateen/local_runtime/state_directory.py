@@ -1,0 +1,101 @@
+"""Where a running mesh keeps its sockets, logs and lock, and the lock that lets one run at a time."""
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Final
+
+from lateen.local_runtime.errors import LocalRuntimeError
+
+VARIABLE: Final = "LATEEN_STATE_DIR"
+"""Environment variable that names another state directory."""
+
+
+class AlreadyRunning(LocalRuntimeError):
+    """Another supervisor holds the state directory; `pid` is its process id where it could be read, else 0."""
+
+    def __init__(self, directory: Path, pid: int) -> None:
+        self.pid = pid
+        who = (
+            f"a mesh is already running (pid {pid}, {directory})" if pid else f"a mesh is already running ({directory})"
+        )
+        super().__init__(f"{who}; change it with `lateen apply`, or stop it with `lateen down`")
+
+
+class StateDirectory:
+    """Paths below one directory, which only its owner may enter."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @classmethod
+    def default(cls) -> "StateDirectory":
+        """`$LATEEN_STATE_DIR`; else `/run/lateen` for root, `$XDG_RUNTIME_DIR/lateen` for others."""
+        if named := os.environ.get(VARIABLE):
+            return cls(Path(named))
+        if os.geteuid() == 0:
+            return cls(Path("/run/lateen"))
+        runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}"
+        return cls(Path(runtime) / "lateen")
+
+    @property
+    def api_socket(self) -> Path:
+        return self.root / "api.sock"
+
+    @property
+    def xds_socket(self) -> Path:
+        return self.root / "xds.sock"
+
+    @property
+    def log(self) -> Path:
+        """What the supervisor itself says."""
+        return self.root / "supervisor.log"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "lock"
+
+    def make(self) -> None:
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def acquire(self) -> "Lock":
+        """Become the one mesh of this directory, until the lock is released or the process ends.
+
+        Raises `AlreadyRunning`.
+        """
+        self.make()
+        descriptor = os.open(self.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise AlreadyRunning(self.root, self.holder()) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        return Lock(descriptor)
+
+    def holder(self) -> int:
+        """The process id of whoever holds the lock; 0 if nobody does, or it cannot be told."""
+        try:
+            descriptor = os.open(self.lock, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return 0
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            written = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+            return int(written) if written.isdecimal() else 0
+        else:
+            return 0
+        finally:
+            os.close(descriptor)
+
+
+class Lock:
+    """Held from its making; the kernel releases it with the process."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        os.close(self._descriptor)
