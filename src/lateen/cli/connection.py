@@ -1,0 +1,50 @@
+"""The running mesh that a command talks to: its options, and its failures in words."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from lateen.cli.output import Failure, Format
+from lateen.local_runtime.api.client import ApiClient, ApiFailure, NotRunning
+from lateen.local_runtime.state_directory import StateDirectory
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+state_option = click.option(
+    "--state-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="State directory of the mesh.  [default: /run/lateen, or lateen in $XDG_RUNTIME_DIR]",
+)
+namespace_option = click.option("-n", "--namespace", metavar="NAMESPACE", help="Namespace of what is named.")
+
+
+def output_option(*forms: Format, default: Format | None = None) -> Callable[[F], F]:
+    """`-o`, with these values."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice([form.value for form in forms]),
+        default=default.value if default else None,
+        callback=lambda _context, _option, value: Format(value) if value else None,
+        help="Output format.",
+    )
+
+
+def state_directory(named: Path | None) -> StateDirectory:
+    return StateDirectory(named.absolute()) if named else StateDirectory.default()
+
+
+@contextmanager
+def mesh(state_dir: Path | None) -> Iterator[ApiClient]:
+    """A client of the running mesh; what it refuses, and that none runs, ends the command with words."""
+    client = ApiClient(state_directory(state_dir).api_socket)
+    try:
+        yield client
+    except (ApiFailure, NotRunning) as error:
+        raise Failure(str(error)) from error
+    finally:
+        client.close()
