@@ -7,6 +7,7 @@ change. Lines are found by a second pass over the text of a chunk, as only a mes
 import json
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -85,7 +86,7 @@ def split(text: str) -> tuple[Chunk, ...]:
 def parse(text: str) -> tuple[YamlDocument, ...] | Malformed:
     """The documents of a chunk, in order, lists of objects taken apart; empty documents are left out."""
     try:
-        documents = [document for found in _read(text) for document in _items(found)]
+        documents = [document for found in _read(text) for document in _items(found, text)]
     except _Stop as stop:
         return stop.malformed
     except yaml.YAMLError as error:
@@ -147,14 +148,16 @@ def _read_json(text: str) -> YamlDocument | None:
     return YamlDocument(raw, text[: len(text) - len(text.lstrip())].count("\n") + 1)
 
 
-def _items(document: YamlDocument) -> Iterator[YamlDocument]:
+def _items(document: YamlDocument, text: str) -> Iterator[YamlDocument]:
     kind, items = document.raw.get("kind"), document.raw.get("items")
     if not (isinstance(kind, str) and kind.endswith("List") and isinstance(items, list)):
         yield document
         return
+    lines = _lines(text, document.nth)
     for position, item in enumerate(items):
         if isinstance(item, dict):
-            yield YamlDocument(item, document.line, document.nth, ("items", position))
+            within = ("items", position)
+            yield YamlDocument(item, lines.get(within, document.line), document.nth, within)
 
 
 class _Builder:
@@ -247,6 +250,7 @@ def _scalar(event: ScalarEvent) -> Scalar:
             raise _Stop(event, f"the tag `{event.tag}` has no meaning here; write the value without it")
 
 
+@lru_cache(maxsize=4)
 def _lines(text: str, nth: int) -> dict[Path, int]:
     """The line of every key and list item of one document; nothing for text the YAML reader cannot take."""
     loader = _LOADER(text.replace("\t", " ") if text.lstrip().startswith("{") else text)

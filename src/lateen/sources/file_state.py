@@ -1,0 +1,147 @@
+"""What a set of files says, as a pure state machine: texts in, the difference out.
+
+A file that cannot be read or parsed keeps all its objects; a document that is wrong keeps the last good version of its
+object. Chunks whose text did not change are not parsed again.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from lateen.config.decode import DEFAULT_NAMESPACE, Decoded, Invalid, UnknownKind, decode, similar_kind
+from lateen.config.documents import Chunk, Malformed, YamlDocument, line_of, parse, split
+from lateen.config.objects import ConfigObject, ObjectRef, Origin
+from lateen.config.problems import Notice, Rejected
+from lateen.sources.documents import Document, Update
+
+
+class Unreadable(msgspec.Struct, frozen=True):
+    """A file whose text could not be had, and why."""
+
+    reason: str
+
+
+_Reading = tuple[tuple[YamlDocument, Decoded], ...]
+
+
+class _File(msgspec.Struct, frozen=True):
+    """What one file says now: its documents in order, those refused being stood in for by their last good version."""
+
+    documents: tuple[Document, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    readings: dict[str, _Reading] = {}
+
+
+class FileState:
+    """The objects of a set of files, and where each is written."""
+
+    def __init__(self, default_namespace: str = DEFAULT_NAMESPACE) -> None:
+        self._default_namespace = default_namespace
+        self._files: dict[str, _File] = {}
+        self._in_force: dict[ObjectRef, Document] = {}
+        self._notices: frozenset[Notice] = frozenset()
+
+    @property
+    def documents(self) -> tuple[Document, ...]:
+        """Every object in force, in the order of the files."""
+        return tuple(self._in_force.values())
+
+    @property
+    def rejected(self) -> tuple[Rejected, ...]:
+        """Everything that is wrong in the files now."""
+        return tuple(rejected for file in self._files.values() for rejected in file.rejected)
+
+    def update(self, present: Sequence[str], texts: Mapping[str, str | Unreadable]) -> Update:
+        """Take new texts. `present` names every file there is, in order: of two equal objects the later one wins."""
+        read = {name: self._read(name, text) for name, text in texts.items()}
+        self._files = {name: read.get(name) or self._files.get(name) or _File() for name in present}
+        before, self._in_force = self._in_force, {}
+        notices = list(self._merge())
+        new_notices = tuple(notice for notice in dict.fromkeys(notices) if notice not in self._notices)
+        self._notices = frozenset(notices)
+        changed, moved = [], []
+        for ref, document in self._in_force.items():
+            old = before.get(ref)
+            if old is None or (old.raw is not document.raw and old.raw != document.raw):
+                changed.append(document)
+            elif old.origin != document.origin:
+                moved.append(document)
+        return Update(
+            changed=tuple(changed),
+            deleted=tuple(sorted(ref for ref in before if ref not in self._in_force)),
+            moved=tuple(moved),
+            rejected=tuple(problem for name in texts if name in self._files for problem in self._files[name].rejected),
+            notices=new_notices,
+        )
+
+    def _merge(self) -> Iterator[Notice]:
+        """Fills what is in force from all files, in order; yields what is to be said about them."""
+        for file in self._files.values():
+            yield from file.notices
+            for document in file.documents:
+                other = self._in_force.pop(document.ref, None)
+                if other is not None and other.origin != document.origin:
+                    message = f"is also defined at {other.origin}; the definition here is in force"
+                    yield Notice(document.ref, document.origin, message)
+                self._in_force[document.ref] = document
+
+    def _read(self, name: str, text: str | Unreadable) -> _File:
+        last = self._files.get(name, _File())
+        if isinstance(text, Unreadable):
+            return self._kept(last, Rejected(None, Origin(name), "", text.reason))
+        readings: dict[str, _Reading] = {}
+        builder = _FileBuilder(name, self._in_force)
+        for chunk in split(text):
+            reading = readings.get(chunk.text) or last.readings.get(chunk.text) or self._parse(chunk.text)
+            if isinstance(reading, Malformed):
+                place = Origin(name, chunk.above + reading.line)
+                message = f"column {reading.column}: {reading.message}"
+                return self._kept(last, Rejected(None, place, "", message))
+            readings[chunk.text] = reading
+            builder.add(chunk, reading)
+        return _File(tuple(builder.documents), tuple(builder.rejected), tuple(builder.notices), readings)
+
+    def _parse(self, text: str) -> _Reading | Malformed:
+        documents = parse(text)
+        if isinstance(documents, Malformed):
+            return documents
+        return tuple((document, decode(document.raw, self._default_namespace)) for document in documents)
+
+    @staticmethod
+    def _kept(last: _File, rejected: Rejected) -> _File:
+        return msgspec.structs.replace(last, rejected=(rejected,))
+
+
+class _FileBuilder:
+    """Collects what one file says."""
+
+    def __init__(self, name: str, in_force: Mapping[ObjectRef, Document]) -> None:
+        self._name = name
+        self._in_force = in_force
+        self.documents: list[Document] = []
+        self.rejected: list[Rejected] = []
+        self.notices: list[Notice] = []
+
+    def add(self, chunk: Chunk, reading: Iterable[tuple[YamlDocument, Decoded]]) -> None:
+        for yaml, decoded in reading:
+            origin = Origin(self._name, chunk.above + yaml.line)
+            match decoded:
+                case ConfigObject():
+                    self.documents.append(Document(decoded.ref, yaml.raw, decoded, origin))
+                case UnknownKind(ref):
+                    self.documents.append(Document(ref, yaml.raw, None, origin))
+                    self.notices.append(Notice(ref, origin, _unknown(decoded)))
+                case Invalid(ref):
+                    self._refuse(chunk, yaml, decoded, origin)
+                    if ref is not None and ref in self._in_force:
+                        self.documents.append(self._in_force[ref])
+
+    def _refuse(self, chunk: Chunk, yaml: YamlDocument, invalid: Invalid, origin: Origin) -> None:
+        self.rejected += invalid.rejections(origin, lambda path: chunk.above + line_of(chunk.text, yaml, path))
+
+
+def _unknown(unknown: UnknownKind) -> str:
+    near = similar_kind(unknown)
+    hint = f"; did you mean `{near}`?" if near else ""
+    return f"`{unknown.ref.kind}` of `{unknown.api_version}` is not a kind the mesh reads; it has no effect{hint}"
