@@ -121,7 +121,11 @@ def api(request: Request) -> Answer:
     parts = request.path.removeprefix("/api/v1/products").strip("/").split("/")
     if parts == [""]:
         return json_answer(PRODUCTS)
-    services = {"": ("details", "/details/0"), "reviews": ("reviews", "/reviews/0"), "ratings": ("ratings", "/ratings/0")}
+    services = {
+        "": ("details", "/details/0"),
+        "reviews": ("reviews", "/reviews/0"),
+        "ratings": ("ratings", "/ratings/0"),
+    }
     wanted = services.get(parts[1] if len(parts) > 1 else "")
     if parts[0] != "0" or wanted is None or len(parts) > 2:
         return json_answer({"error": f"no such product: {request.path}"}, 404)

@@ -317,6 +317,10 @@ class Engine:
         """Every fact that the node's answer rests on, through nested queries."""
         return {(cell.of, cell.key) for cell in self._below([node]) if isinstance(cell, Cell)}
 
+    def beneath(self, node: Node) -> list[Node]:
+        """The node and every answer that it rests on."""
+        return [below for below in self._below([node]) if isinstance(below, Node)]
+
     def reports(self) -> list[Any]:
         """The reports behind everything watched, each once, in a stable order."""
         watched = [node for nodes in self.memo.values() for node in nodes.values() if node.watchers]

@@ -21,6 +21,9 @@ from lateen.model.mesh import Mesh
 
 _DEFAULTS = MeshConfig()
 
+NEVER = Duration()
+"""As a timeout: there is none."""
+
 
 class AccessLog(msgspec.Struct, frozen=True, cache_hash=True):
     """A file that requests are logged to; an empty format is Istio's default one."""
