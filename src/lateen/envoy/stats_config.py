@@ -28,11 +28,11 @@ TAGS: tuple[tuple[str, str], ...] = (
     # The first group is taken out of the name, the second is the tag's value.
     ("cluster_name", r"^cluster(\.(.+);)"),
     ("http_conn_manager_prefix", r"^http(\.(.+?);)"),
-    ("thread_name", r"^server\.(worker_\d+|main_thread)(\.)"),
+    ("thread_name", r"^(?:server|listener_manager)\.((worker_\d+|main_thread)\.)"),
     ("tcp_prefix", r"^tcp\.((.*?)\.)\w+?$"),
     ("response_code", r"_rq(_(\d{3}))$"),
     ("response_code_class", r"_rq(_(\dxx))$"),
-    ("http_conn_manager_listener_prefix", rf"^listener(?:\.).*?\.http(\.({_ADDRESS})(?:\.|;))"),
+    ("http_conn_manager_listener_prefix", r"^listener\..*?\.http(\.(.+?);)"),
     ("listener_address", rf"^listener\.(({_ADDRESS})(?:\.|;))"),
     ("mongo_prefix", r"^mongo\.((.+?)\.)(?:collection|cmd|cx_|op_|delays_|decoding_)"),
     ("cache", r"(cache\.(.+?)\.)"),

@@ -5,6 +5,7 @@ Source: Istio MeshConfig reference, ProxyConfig.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -25,6 +26,8 @@ DEFAULTS: Mapping[str, Any] = {
     "terminationDrainDuration": "5s",
 }
 
+_PART = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s)", re.ASCII)
+_DURATION = re.compile(rf"(?:{_PART.pattern})+", re.ASCII)
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
@@ -103,18 +106,9 @@ def discovery_address(text: str) -> UnixSocket | HostPort:
 
 def seconds(text: str) -> float:
     """A duration such as `5s`, `1.5s`, `100ms` or `1m30s`. Raises `ValueError`."""
-    total, rest = 0.0, text
-    while rest:
-        digits = len(rest) - len(rest.lstrip("0123456789."))
-        unit_end = digits + len(rest[digits:]) - len(rest[digits:].lstrip("hms"))
-        number, unit = rest[:digits], rest[digits:unit_end]
-        if unit not in _UNITS:
-            raise ValueError(f"{text!r} is not a duration such as '5s'")
-        total += float(number) * _UNITS[unit]
-        rest = rest[unit_end:]
-    if not text:
-        raise ValueError("a duration such as '5s' is expected")
-    return total
+    if not _DURATION.fullmatch(text):
+        raise ValueError(f"{text!r} is not a duration such as '5s'")
+    return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
 
 
 def environment_seconds(environ: Mapping[str, str], variable: str, default: float) -> float:

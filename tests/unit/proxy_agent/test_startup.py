@@ -1,0 +1,65 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lateen.proxy_agent.errors import AgentError
+from lateen.proxy_agent.options import proxy_options
+from lateen.proxy_agent.startup import Proxy, bootstrap_of, read_proxy
+
+ENVIRON = {"POD_NAME": "a", "POD_NAMESPACE": "ns", "INSTANCE_IP": "10.0.0.1"}
+
+
+def proxy(directory: Path, config: dict[str, Any] | None = None, **environ: str) -> Proxy:
+    return read_proxy(
+        proxy_options(["sidecar"]), {**ENVIRON, "PROXY_CONFIG": json.dumps(config or {}), **environ}, str(directory)
+    )
+
+
+def patterns(bootstrap: dict[str, Any]) -> list[Any]:
+    found: list[Any] = bootstrap["stats_config"]["stats_matcher"]["inclusion_list"]["patterns"]
+    return found
+
+
+def test_the_pods_files_are_read(tmp_path: Path) -> None:
+    (tmp_path / "labels").write_text('app="a"\n')
+    (tmp_path / "annotations").write_text('x="y"\n')
+    assert proxy(tmp_path).node.metadata["LABELS"] == {"app": "a"}
+    assert proxy(tmp_path).node.metadata["ANNOTATIONS"] == {"x": "y"}
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "labels").write_text("app=a")
+    with pytest.raises(AgentError, match=f"{tmp_path}/labels: line 1"):
+        proxy(tmp_path)
+
+
+def test_the_environment_beats_proxy_metadata(tmp_path: Path) -> None:
+    config = {"proxyMetadata": {"ISTIO_META_A": "1", "ISTIO_META_B": "1"}}
+    metadata = proxy(tmp_path, config, ISTIO_META_B="2").node.metadata
+    assert (metadata["A"], metadata["B"]) == ("1", "2")
+
+
+def test_an_annotation_beats_the_stats_matcher_list_by_list(tmp_path: Path) -> None:
+    (tmp_path / "annotations").write_text('sidecar.istio.io/statsInclusionPrefixes="http, tcp"')
+    config = {"proxyStatsMatcher": {"inclusionPrefixes": ["cluster"], "inclusionSuffixes": ["rq_time"]}}
+    found = patterns(bootstrap_of(proxy(tmp_path, config)))
+    assert {"prefix": "http"} in found
+    assert {"prefix": "tcp"} in found
+    assert {"prefix": "cluster"} not in found
+    assert {"suffix": "rq_time"} in found
+
+
+def test_an_agent_that_waits_for_connections_keeps_their_count(tmp_path: Path) -> None:
+    counted = {"suffix": "downstream_cx_active"}
+    assert counted not in patterns(bootstrap_of(proxy(tmp_path)))
+    assert counted in patterns(bootstrap_of(proxy(tmp_path, EXIT_ON_ZERO_ACTIVE_CONNECTIONS="true")))
+
+
+def test_ports_and_control_plane_reach_the_bootstrap(tmp_path: Path) -> None:
+    config = {"discoveryAddress": "unix:///run/x.sock", "statusPort": 1, "proxyAdminPort": 2}
+    built = bootstrap_of(proxy(tmp_path, config, ENVOY_STATUS_PORT="3", ENVOY_PROMETHEUS_PORT="4"))
+    assert built["admin"]["address"]["socket_address"]["port_value"] == 2
+    assert [listener["name"] for listener in built["static_resources"]["listeners"]] == ["0.0.0.0_4", "0.0.0.0_3"]
+    assert '"path": "/run/x.sock"' in json.dumps(built)
