@@ -22,11 +22,7 @@ from lateen.config.kinds.virtual_service import (
 )
 from lateen.translate.routes.headers import apply_headers, authority
 
-MIN_STATUS: Final = 200
-MAX_STATUS: Final = 599
-"""The statuses that Envoy may answer with by itself."""
-
-REDIRECT_CODES: Final = {
+_REDIRECT_CODES: Final = {
     301: RedirectAction.RedirectResponseCode.MOVED_PERMANENTLY,
     302: RedirectAction.RedirectResponseCode.FOUND,
     303: RedirectAction.RedirectResponseCode.SEE_OTHER,
@@ -94,9 +90,9 @@ def _rewrite(action: RouteAction, rewrite: HTTPRewrite) -> None:
 
 
 def redirect(out: Route, rule: HTTPRedirect, port: int) -> None:
-    """Answer with another address. `port` is that of the listener; the code is one of `REDIRECT_CODES`."""
+    """Answer with another address. `port` is that of the listener."""
     action = out.redirect
-    action.response_code = REDIRECT_CODES[rule.redirect_code or _DEFAULT_REDIRECT_CODE]
+    action.response_code = _REDIRECT_CODES[rule.redirect_code or _DEFAULT_REDIRECT_CODE]
     if rule.uri:
         action.path_redirect = rule.uri
     elif rule.prefix_rewrite:
@@ -112,7 +108,7 @@ def redirect(out: Route, rule: HTTPRedirect, port: int) -> None:
 
 
 def direct_response(out: Route, rule: HTTPDirectResponse) -> None:
-    """Answer at once. The status is between `MIN_STATUS` and `MAX_STATUS`."""
+    """Answer at once."""
     out.direct_response.status = rule.status
     if rule.body is not None:
         out.direct_response.body.CopyFrom(_body(rule.body))

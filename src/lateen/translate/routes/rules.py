@@ -4,15 +4,15 @@ One Route per rule and match. What is known beforehand (port, gateway, client) i
 the Route. A rule that cannot be translated is reported and left out. Source: Istio, VirtualService.
 """
 
+from typing import Final
+
 import msgspec
 from envoy.config.route.v3.route_components_pb2 import Route
 
 from lateen.common.hosts import Hostname, expand
 from lateen.config.kinds.virtual_service import (
     Destination,
-    HTTPDirectResponse,
     HTTPMatchRequest,
-    HTTPRedirect,
     HTTPRoute,
     HTTPRouteDestination,
     VirtualService,
@@ -24,19 +24,22 @@ from lateen.model.mesh import Diagnostic, Mesh
 from lateen.model.services import Service, service, service_key
 from lateen.translate import names
 from lateen.translate.config_metadata import config_metadata
-from lateen.translate.routes.action import (
-    MAX_STATUS,
-    MIN_STATUS,
-    REDIRECT_CODES,
-    Target,
-    direct_response,
-    forward,
-    redirect,
-)
+from lateen.translate.routes.action import Target, direct_response, forward, redirect
 from lateen.translate.routes.hash_policy import hash_policy
 from lateen.translate.routes.headers import apply_headers
 from lateen.translate.routes.match import is_catch_all, path_pattern, route_match
 from lateen.translate.routes.retries import retry_policy
+
+_NOWHERE: Final = Destination()
+
+_WITHOUT_EFFECT: Final = (
+    ("delegate", "delegate"),
+    ("fault", "fault"),
+    ("mirror", "mirror"),
+    ("mirrors", "mirrors"),
+    ("cors_policy", "corsPolicy"),
+)
+"""Fields of a rule that are read and not translated."""
 
 
 class Scope(msgspec.Struct, frozen=True):
@@ -95,63 +98,37 @@ class _Reading:
         matches = [match for match in rule.match if applies(match, self.namespace, self.scope)]
         if rule.match and not matches:
             return []
+        path = f"spec.http[{index}]"
+        for field, written in _WITHOUT_EFFECT:
+            if getattr(rule, field):
+                self._report(f"{path}.{written}", f"{written} has no effect yet", "without-effect")
         pattern = Route(metadata=self.metadata)
         apply_headers(pattern, rule.headers)
-        operation = self._act(pattern, f"spec.http[{index}]", rule)
+        operation = self._act(pattern, path, rule)
         if operation is None:
             return []
         return [_finished(pattern, rule, match, operation) for match in matches or (None,)]
 
     def _act(self, out: Route, path: str, rule: HTTPRoute) -> str | None:
         """Write what the rule does; returns what it is called in traces, before the path. None if it does nothing."""
-        operation = f"{self.ref.name}:{self.scope.port}"
         if rule.redirect is not None:
-            return operation if self._redirect(out, path, rule.redirect) else None
-        if rule.direct_response is not None:
-            return operation if self._respond(out, path, rule.direct_response) else None
-        return self._forward(out, path, rule)
-
-    def _redirect(self, out: Route, path: str, rule: HTTPRedirect) -> bool:
-        if rule.redirect_code and rule.redirect_code not in REDIRECT_CODES:
-            known = ", ".join(map(str, REDIRECT_CODES))
-            self._report(
-                f"{path}.redirect.redirectCode", f"{rule.redirect_code} is not one of {known}", "redirect-code"
-            )
-            return False
-        redirect(out, rule, self.scope.port)
-        return True
-
-    def _respond(self, out: Route, path: str, rule: HTTPDirectResponse) -> bool:
-        if not MIN_STATUS <= rule.status <= MAX_STATUS:
-            message = f"{rule.status} is not a status from {MIN_STATUS} to {MAX_STATUS}"
-            self._report(f"{path}.directResponse.status", message, "direct-response-status")
-            return False
-        direct_response(out, rule)
-        return True
-
-    def _forward(self, out: Route, path: str, rule: HTTPRoute) -> str | None:
-        targets, hosts = [], []
-        for index, entry in enumerate(rule.route):
-            where = f"{path}.route[{index}].destination"
-            if entry.destination is None or not entry.destination.host:
-                self._report(where, "a destination needs a host", "no-destination")
-                continue
-            host = expand(entry.destination.host, self.namespace)
-            targets.append(self._target(where, entry, entry.destination, host))
-            hosts.append(host)
-        if not targets:
-            self._report(path, "the rule needs a route, a redirect or a directResponse, and is left out", "no-action")
+            redirect(out, rule.redirect, self.scope.port)
+        elif rule.direct_response is not None:
+            direct_response(out, rule.direct_response)
+        elif rule.route:
+            targets = [self._target(f"{path}.route[{i}].destination", entry) for i, entry in enumerate(rule.route)]
+            hashed = len(targets) == 1 and targets[0].hash_policy is not None
+            retries = rule.retries if rule.retries is not None else mesh_config.default_http_retry_policy(self.mesh)
+            forward(out, rule, targets, retry_policy(retries, hashed=hashed))
+        else:
             return None
-        if len(targets) > 1 and not any(target.weight > 0 for target in targets):
-            self._report(f"{path}.route", "the weights sum up to 0; the rule is left out", "no-weight")
-            return None
-        hashed = len(targets) == 1 and targets[0].hash_policy is not None
-        retries = rule.retries if rule.retries is not None else mesh_config.default_http_retry_policy(self.mesh)
-        forward(out, rule, targets, retry_policy(retries, hashed=hashed))
-        return f"{hosts[0] if len(hosts) == 1 else self.ref.name}:{self.scope.port}"
+        only = rule.route[0].destination if len(rule.route) == 1 else None
+        return f"{expand(only.host, self.namespace) if only is not None else self.ref.name}:{self.scope.port}"
 
-    def _target(self, where: str, entry: HTTPRouteDestination, destination: Destination, host: Hostname) -> Target:
+    def _target(self, where: str, entry: HTTPRouteDestination) -> Target:
         """Where one entry sends requests. The cluster is named even if nobody offers it: Envoy then answers 503."""
+        destination = entry.destination or _NOWHERE
+        host = expand(destination.host, self.namespace)
         client = self.scope.client_namespace
         key = service_key(self.mesh, host, client or self.namespace)
         found = service(self.mesh, key) if key is not None else None

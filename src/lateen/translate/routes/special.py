@@ -5,7 +5,7 @@ Everything else is shared by all views. Answered from small indexes of VirtualSe
 
 from collections.abc import Iterable
 
-from lateen.common.hosts import Hostname, is_wildcard
+from lateen.common.hosts import Hostname, is_address, is_wildcard
 from lateen.config.objects import ObjectRef
 from lateen.incremental.engine import query
 from lateen.model import http_rules, mesh_config, traffic_policy
@@ -61,6 +61,8 @@ def namespaces_of(mesh: Mesh, hosts: Iterable[Hostname]) -> frozenset[str]:
 
 
 def _namespaces_of(mesh: Mesh, host: Hostname) -> tuple[str, ...]:
+    if is_address(host):
+        return service_namespaces(mesh)
     if not is_wildcard(host):
         return tuple(host.split(".")[1:2])
     domain = f".svc.{mesh_config.cluster_domain(mesh)}"
