@@ -1,34 +1,47 @@
-"""What went wrong or deserves a word, by the object it concerns, for `lateen up`, `ps` and the log.
+"""What went wrong or deserves a word, by what it concerns, for `lateen up`, `ps` and the log.
 
 Not for what an object's own status says: a pod that fails tells so there.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from lateen.config.objects import ObjectRef
 
 _log = logging.getLogger(__name__)
 
+Subject = ObjectRef | str
+"""An object, or a word such as "manifests" for what is none."""
+
 
 class Notices:
-    """Texts by object, each once, in the order in which they came."""
+    """Texts by subject, each once, in the order in which they came."""
 
     def __init__(self) -> None:
-        self._texts: dict[ObjectRef | None, dict[str, None]] = {}
+        self._texts: dict[Subject, dict[str, None]] = {}
 
-    def add(self, ref: ObjectRef | None, text: str) -> None:
-        """Keep a text about an object; None stands for the mesh as a whole."""
-        texts = self._texts.setdefault(ref, {})
+    def add(self, subject: Subject, text: str) -> None:
+        """Keep a text."""
+        texts = self._texts.setdefault(subject, {})
         if text not in texts:
             texts[text] = None
-            _log.warning("%s: %s", ref or "mesh", text)
+            _log.warning("%s: %s", subject, text)
 
-    def clear(self, ref: ObjectRef | None) -> None:
-        """Forget what was said about an object."""
-        self._texts.pop(ref, None)
+    def clear(self, subject: Subject) -> None:
+        """Forget what was said about a subject."""
+        self._texts.pop(subject, None)
+
+    def replace(self, subject: Subject, texts: Iterable[str]) -> None:
+        """Keep these texts about a subject and no others."""
+        before = self._texts.pop(subject, {})
+        for text in texts:
+            if text in before:
+                self._texts.setdefault(subject, {})[text] = None
+            else:
+                self.add(subject, text)
 
     def __iter__(self) -> Iterator[str]:
-        for ref, texts in self._texts.items():
+        """Each text, after the object's name where it is about one."""
+        for subject, texts in self._texts.items():
             for text in texts:
-                yield text if ref is None else f"{ref}: {text}"
+                yield f"{subject}: {text}" if isinstance(subject, ObjectRef) else text

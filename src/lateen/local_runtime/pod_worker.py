@@ -46,7 +46,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     lookup: Lookup
     host: Host
     pods_directory: Path
-    control_directory: Path
+    control_socket: Path
     notice: Callable[[ObjectRef, str], None]
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
@@ -159,7 +159,7 @@ class PodWorker:
             volumes=volumes,
             paths=write_volumes(volumes, self.directory / "volumes", group),
             files={"/etc/resolv.conf": resolv_conf(self.ref.namespace).encode()},
-            control_directory=machine.control_directory,
+            control_socket=machine.control_socket,
         )
         return self._around
 

@@ -16,8 +16,8 @@ from lateen.local_runtime.volumes import Files, Volume
 from lateen.local_runtime.workloads import Json
 
 PROXY_CONTAINER: Final = "istio-proxy"
-CONTROL_DIRECTORY: Final = "/var/run/lateen"
-"""Where the proxy container finds the control plane's socket, `xds.sock`."""
+CONTROL_SOCKET: Final = "/var/run/lateen/xds.sock"
+"""Where the proxy container finds the control plane."""
 
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -42,12 +42,12 @@ _ALL_CAPABILITIES: Final = _ROOT_CAPABILITIES | frozenset(
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a pod's containers share: volumes, files under /etc, and the directory of the control plane's socket."""
+    """What a pod's containers share: volumes, files under /etc, and the control plane's socket."""
 
     volumes: Mapping[str, Volume]
     paths: Mapping[str, Path]
     files: Mapping[str, bytes]
-    control_directory: Path
+    control_socket: Path
 
 
 def process_spec(
@@ -133,7 +133,7 @@ def _sub_path(wanted: Json, environment: Mapping[str, str]) -> str:
 def _control_mounts(container: Json, around: Surroundings) -> Sequence[Mount]:
     if container.get("name") != PROXY_CONTAINER:
         return ()
-    return (Mount(source=around.control_directory, target=CONTROL_DIRECTORY, read_only=True),)
+    return (Mount(source=around.control_socket, target=CONTROL_SOCKET, read_only=True),)
 
 
 def _first(key: str, contexts: Sequence[Json]) -> Any:

@@ -54,6 +54,11 @@ class WatchedFiles:
         self._state = FileState(default_namespace)
         self._stamps: dict[str, _Stamp] = {}
 
+    @property
+    def rejected(self) -> tuple[Rejected, ...]:
+        """Everything that is wrong in the files now."""
+        return self._state.rejected
+
     def refresh(self) -> Update:
         """Read what was written since the last time."""
         found = dict(_stamped(_files(self.paths)))
@@ -107,7 +112,7 @@ async def watch(files: WatchedFiles) -> AsyncIterator[Update]:
 
 
 async def _wake_on_events(wake: asyncio.Event, wanted: Iterable[Path], paths: Sequence[Path], recursive: bool) -> None:
-    """Wakes at events of configuration files, of directories (names without a suffix), and of what is wanted by name."""
+    """Wakes at events of configuration files, directories (names without a suffix), and what is wanted by name."""
     named = {str(path.absolute()) for path in wanted}
     try:
         async for _ in awatch(

@@ -1,0 +1,57 @@
+"""Hands the store's objects to the control plane: every change of one turn of the event loop as one batch."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from lateen.config.objects import ConfigObject, ObjectRef
+from lateen.local_runtime.objects import Event, EventType, ObjectStore
+
+
+class ControlPlane(Protocol):
+    """The control plane as the local mesh runs it, in its own process."""
+
+    async def serve(self, socket: Path) -> None:
+        """Listen for proxies on a unix socket; returns once it accepts connections."""
+        ...
+
+    def apply(self, changed: Sequence[ConfigObject], deleted: Sequence[ObjectRef]) -> None:
+        """Take a batch of objects as one change; the first is everything there is."""
+        ...
+
+    def sync_status(self) -> list[dict[str, Any]]:
+        """How far each proxy is."""
+        ...
+
+    def diagnostics(self) -> Sequence[object]:
+        """What is wrong with objects in force; each says it as text."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Feed:
+    """Collects what the store tells until the event loop's next turn, when controllers have had theirs."""
+
+    def __init__(self, store: ObjectStore, control_plane: ControlPlane) -> None:
+        self._control_plane = control_plane
+        self._pending: dict[ObjectRef, ConfigObject | None] = {}
+        self._scheduled: asyncio.Handle | None = None
+        self.close: Callable[[], None] = store.subscribe(self._hear)
+
+    def flush(self) -> None:
+        """Hand over what was collected, now."""
+        if self._scheduled is not None:
+            self._scheduled.cancel()
+            self._scheduled = None
+        pending, self._pending = self._pending, {}
+        changed = [found for found in pending.values() if found is not None]
+        self._control_plane.apply(changed, [ref for ref, found in pending.items() if found is None])
+
+    def _hear(self, events: Sequence[Event]) -> None:
+        for event in events:
+            if event.object is not None:
+                self._pending[event.ref] = None if event.type is EventType.DELETED else event.object
+        if self._pending and self._scheduled is None:
+            self._scheduled = asyncio.get_running_loop().call_soon(self.flush)

@@ -1,0 +1,74 @@
+"""Watched files as a source of the object store: read once at the start, then every difference as it is written."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from lateen.local_runtime.errors import LocalRuntimeError
+from lateen.local_runtime.notices import Notices
+from lateen.local_runtime.objects import InvalidObject, ObjectStore
+from lateen.sources.documents import Document, Update
+from lateen.sources.files import WatchedFiles, load, watch
+
+_log = logging.getLogger(__name__)
+_SUBJECT = "manifests"
+
+
+class NoSuchManifests(LocalRuntimeError):
+    """A path that was given is not there."""
+
+
+class Manifests:
+    """The files that `lateen up` was given. They and `lateen apply` write the same objects; the later write wins."""
+
+    def __init__(self, paths: Sequence[Path], store: ObjectStore, notices: Notices) -> None:
+        self._paths = paths
+        self._store = store
+        self._notices = notices
+        self._files: WatchedFiles | None = None
+
+    def read(self) -> None:
+        """Write all objects of the files to the store, as one batch."""
+        loaded = load(self._paths)
+        self._files = loaded.files
+        self._apply(Update(changed=loaded.documents, notices=loaded.notices))
+        self._tell(loaded.files)
+
+    async def watch(self) -> None:
+        """Write what changes, until cancelled; each batch as a whole."""
+        if self._files is None:
+            return
+        async for update in watch(self._files):
+            self._apply(update)
+            self._tell(self._files)
+
+    def _apply(self, update: Update) -> None:
+        with self._store.batch():
+            for document in update.changed:
+                self._put(document)
+            for document in update.moved:
+                stored = self._store.get(document.ref)
+                # Moving the text of an object that `apply` has changed since must not undo that change.
+                if stored is not None and stored.origin.file == document.origin.file:
+                    self._put(document)
+            for ref in update.deleted:
+                self._store.delete(ref)
+        for notice in update.notices:
+            _log.info("%s", notice)
+
+    def _put(self, document: Document) -> None:
+        try:
+            self._store.put(document.raw, origin=document.origin, namespace=document.ref.namespace)
+            self._notices.clear(document.ref)
+        except InvalidObject as error:
+            self._notices.add(document.ref, f"{document.origin}: {error}")
+
+    def _tell(self, files: WatchedFiles) -> None:
+        self._notices.replace(_SUBJECT, map(str, files.rejected))
+
+
+def check_paths(paths: Sequence[Path]) -> None:
+    """Raise `NoSuchManifests`, naming every path that is not there."""
+    missing = [f"{path}: no such file or directory" for path in paths if not path.exists()]
+    if missing:
+        raise NoSuchManifests("\n".join(missing))

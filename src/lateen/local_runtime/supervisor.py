@@ -1,0 +1,265 @@
+"""The local mesh put together: the only file of the runtime that knows every part of it.
+
+Start: lock, requirements and catalogues, so that what can be wrong is said before anything runs; then launcher, mesh
+network and control plane at the same time; then the objects, and with them the pods, each as soon as it is known.
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+import lateen
+from lateen.config.objects import ObjectRef
+from lateen.local_runtime import images, preflight
+from lateen.local_runtime.api.server import ApiServer
+from lateen.local_runtime.controllers import Controllers
+from lateen.local_runtime.defaults_controller import DefaultsController
+from lateen.local_runtime.dns import DnsServer, Zone
+from lateen.local_runtime.environment import Host
+from lateen.local_runtime.errors import LauncherLost, ServiceRulesError
+from lateen.local_runtime.feed import ControlPlane, Feed
+from lateen.local_runtime.injection import LocalInjector
+from lateen.local_runtime.manifests import Manifests, check_paths
+from lateen.local_runtime.network import MeshNetwork
+from lateen.local_runtime.notices import Notices
+from lateen.local_runtime.objects import ObjectStore
+from lateen.local_runtime.pod_status import timestamp
+from lateen.local_runtime.pod_worker import Machine
+from lateen.local_runtime.pods import Pods
+from lateen.local_runtime.published import DEFAULT, Publish, gateway_pods
+from lateen.local_runtime.relay import Relay
+from lateen.local_runtime.sandbox import Sandboxes
+from lateen.local_runtime.service_controller import NameController, ServiceController
+from lateen.local_runtime.service_rules import ServiceRule
+from lateen.local_runtime.state_directory import StateDirectory
+from lateen.local_runtime.workload_controllers import DeploymentController, PodController
+from lateen.local_runtime.workloads import Json
+
+_GRACE: Final = 1.0
+"""Seconds that pods have when the whole mesh goes down: nobody is left to be served."""
+
+
+class SupervisorSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What `lateen up` was asked for; of the catalogue files in `images` a later one wins."""
+
+    paths: tuple[Path, ...]
+    images: tuple[Path, ...] = ()
+    publish: tuple[Publish, ...] = DEFAULT
+    state: StateDirectory
+
+
+class Supervisor:
+    """One local mesh, from `run` to its end; also what the API server asks about the program."""
+
+    def __init__(self, settings: SupervisorSettings, control_plane: ControlPlane) -> None:
+        self._settings = settings
+        self._control_plane = control_plane
+        self._notices = Notices()
+        self._started = datetime.now(UTC)
+        self._stop = asyncio.Event()
+
+    async def run(self, on_ready: Callable[[], None] = lambda: None) -> None:
+        """Run the mesh until it is told to stop. `on_ready` is called once the API answers and pods are starting.
+
+        Raises `LocalRuntimeError` or `InvalidCatalogue` before anything has started, `LauncherLost` when the launcher
+        died and took the pods with it.
+        """
+        state = self._settings.state
+        lock = state.acquire()
+        try:
+            _sweep(state)
+            check_paths(self._settings.paths)
+            preflight.check()
+            catalogue = images.load(self._settings.images)
+            sandboxes = Sandboxes(state.root)
+            try:
+                with self._signals():
+                    await asyncio.gather(sandboxes.start(), self._control_plane.serve(state.xds_socket))
+                    # The proxies' uid is another one; only pods into which the socket is mounted can reach it.
+                    state.xds_socket.chmod(0o666)
+                    await self._live(sandboxes, catalogue, on_ready)
+            finally:
+                await self._control_plane.close()
+                await sandboxes.close()
+        finally:
+            _sweep(state)
+            lock.release()
+
+    def shut_down(self) -> None:
+        """Begin to take the mesh down; returns at once."""
+        self._stop.set()
+
+    def info(self) -> Json:
+        """See `api.server.Program`."""
+        return {
+            "pid": os.getpid(),
+            "version": lateen.__version__,
+            "started": timestamp(self._started),
+            "published": [publish.url for publish in self._settings.publish],
+            "problems": [*self._notices, *map(str, self._control_plane.diagnostics())],
+        }
+
+    def sync_status(self) -> list[dict[str, Any]]:
+        """See `api.server.Program`."""
+        return self._control_plane.sync_status()
+
+    async def _live(self, sandboxes: Sandboxes, catalogue: images.Catalogue, on_ready: Callable[[], None]) -> None:
+        store = ObjectStore()
+        network = sandboxes.network
+        dns = DnsServer(network, Zone({}))
+        rules = _KernelRules(network, self._notices)
+        relays = await self._publish(network, store)
+        await dns.start()
+        lost = False
+        async with asyncio.TaskGroup() as group:
+            pods, controllers = self._controllers(store, dns, rules, sandboxes, catalogue, group)
+            feed = Feed(store, self._control_plane)
+            manifests = Manifests(self._settings.paths, store, self._notices)
+            manifests.read()
+            controllers.start()
+            feed.flush()
+            server = ApiServer(store, pods, self)
+            await server.serve(self._settings.state.api_socket)
+            chores = [group.create_task(chore) for chore in (manifests.watch(), rules.run(), pods.bound_logs())]
+            on_ready()
+            lost = await self._told_to_stop(sandboxes)
+            controllers.close()
+            for chore in chores:
+                chore.cancel()
+            await asyncio.gather(*(relay.close() for relay in relays))
+            await pods.close(_GRACE)
+            await server.close()
+            feed.close()
+        await dns.close()
+        if lost:
+            raise LauncherLost("the launcher of the pods has died, and all pods with it; see the supervisor's log")
+
+    def _controllers(
+        self,
+        store: ObjectStore,
+        dns: DnsServer,
+        rules: "_KernelRules",
+        sandboxes: Sandboxes,
+        catalogue: images.Catalogue,
+        group: asyncio.TaskGroup,
+    ) -> tuple[Pods, Controllers]:
+        def lookup(kind: str, namespace: str, name: str) -> Json | None:
+            stored = store.get(ObjectRef("", kind, namespace, name))
+            return None if stored is None else stored.raw
+
+        def set_zone(zone: Zone) -> None:
+            dns.zone = zone
+
+        now = _now
+        machine = Machine(
+            sandboxes=sandboxes,
+            catalogue=catalogue,
+            lookup=lookup,
+            host=_this_host(),
+            pods_directory=self._settings.state.root / "pods",
+            control_socket=self._settings.state.xds_socket,
+            notice=self._notices.add,
+            now=now,
+        )
+        pods = Pods(machine, group, lambda ref, uid, status: runner.report(ref, uid, status))
+        injector = LocalInjector(store, native_nftables=shutil.which("nft") is not None)
+        runner = PodController(store, pods, injector, self._notices, lambda: controllers.wake())
+        controllers = Controllers(
+            store,
+            (
+                DefaultsController(store, self._notices),
+                ServiceController(store),
+                DeploymentController(store, pods, injector, self._notices, now),
+                runner,
+                NameController(store, set_zone, rules.publish),
+            ),
+        )
+        return pods, controllers
+
+    async def _publish(self, network: MeshNetwork, store: ObjectStore) -> Sequence[Relay]:
+        relays: list[Relay] = []
+        try:
+            for publish in self._settings.publish:
+                target = _gateway_of(store, publish)
+                relays.append(await Relay.listen(network, publish.address, publish.port, target))
+        except BaseException:
+            await asyncio.gather(*(relay.close() for relay in relays))
+            raise
+        return relays
+
+    async def _told_to_stop(self, sandboxes: Sandboxes) -> bool:
+        """Wait for the end; whether it is because the pods were lost."""
+        told = asyncio.ensure_future(self._stop.wait())
+        lost = asyncio.ensure_future(sandboxes.lost())
+        done, waiting = await asyncio.wait((told, lost), return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+        return told not in done
+
+    def _signals(self) -> ExitStack:
+        """While it is open, SIGTERM and SIGINT take the mesh down in order."""
+        loop, stack = asyncio.get_running_loop(), ExitStack()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.shut_down)
+            stack.callback(loop.remove_signal_handler, number)
+        return stack
+
+
+class _KernelRules:
+    """Brings the latest service rules into the kernel, one change after another."""
+
+    def __init__(self, network: MeshNetwork, notices: Notices) -> None:
+        self._network = network
+        self._notices = notices
+        self._wanted: Sequence[ServiceRule] = ()
+        self._changed = asyncio.Event()
+
+    def publish(self, rules: Sequence[ServiceRule]) -> None:
+        self._wanted = rules
+        self._changed.set()
+
+    async def run(self) -> None:
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            try:
+                await self._network.apply_services(self._wanted)
+            except ServiceRulesError as error:
+                self._notices.add("services", f"Services are not reachable without a sidecar: {error}")
+
+
+def _gateway_of(store: ObjectStore, publish: Publish) -> Callable[[], Coroutine[Any, Any, tuple[str, int] | None]]:
+    """Chooses where a connection to a published port goes; ready gateways take turns."""
+    turn = 0
+
+    async def choose() -> tuple[str, int] | None:
+        nonlocal turn
+        gateways = [stored.raw for stored in store.list("networking.istio.io", "Gateway")]
+        addresses = gateway_pods(gateways, (stored.raw for stored in store.list("", "Pod")))
+        turn += 1
+        return (addresses[turn % len(addresses)], publish.target) if addresses else None
+
+    return choose
+
+
+def _this_host() -> Host:
+    return Host(cpus=os.cpu_count() or 1, memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _sweep(state: StateDirectory) -> None:
+    """Remove what a mesh leaves in its state directory, even one that was killed; the lock and the log stay."""
+    shutil.rmtree(state.root / "pods", ignore_errors=True)
+    for path in (state.api_socket, state.xds_socket):
+        path.unlink(missing_ok=True)
