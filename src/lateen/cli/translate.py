@@ -1,0 +1,105 @@
+"""`lateen translate`: files in, the configuration of one proxy out. Nothing runs and nothing is asked for."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lateen.cli.output import Failure, Format, complain, rendered, say, warn
+
+TYPES = {"cds": "clusters", "eds": "endpoints", "lds": "listeners", "rds": "routes"}
+
+
+def _types(_context: click.Context, _option: click.Parameter, value: str) -> tuple[str, ...]:
+    wanted = [name.strip().lower() for name in value.split(",") if name.strip()]
+    for name in wanted:
+        if name not in TYPES:
+            raise click.BadParameter(f"{name!r} is not one of {', '.join(TYPES)}")
+    return tuple(name for name in TYPES if name in wanted)
+
+
+@click.command("translate")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="FILES")
+@click.option(
+    "--proxy", required=True, metavar="POD[.NAMESPACE]", help="The pod, or the Deployment, whose proxy it is."
+)
+@click.option(
+    "--type", "types", default=",".join(TYPES), callback=_types, metavar="cds,eds,lds,rds", help="What to show."
+)
+@click.option("-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml", help="Output format.")
+def command(paths: tuple[Path, ...], proxy: str, types: tuple[str, ...], output: str) -> int:
+    """Show what manifests mean for one proxy: the xDS resources it would be sent.
+
+    The workloads of the files are taken to run, one ready pod for each replica, as `lateen up` would run them.
+    """
+    from lateen.local_runtime.planned import planned
+    from lateen.sources.files import load
+
+    loaded = load(paths)
+    for rejected in loaded.rejected:
+        complain(str(rejected))
+    for notice in loaded.notices:
+        warn(str(notice))
+    objects = planned([document.raw for document in loaded.documents])
+    say(rendered(_translated(objects, proxy, types), Format(output)))
+    return 1 if loaded.rejected else 0
+
+
+def _translated(objects: Sequence[dict[str, Any]], name: str, types: Iterable[str]) -> dict[str, Any]:
+    from google.protobuf.json_format import MessageToJson
+    from google.protobuf.symbol_database import Default
+
+    from lateen.config.decode import decode
+    from lateen.config.objects import ConfigObject
+    from lateen.config.store import ConfigStore
+    from lateen.incremental.tables import Change
+    from lateen.model.mesh import Mesh
+    from lateen.model.proxy import Proxy, ProxyId
+    from lateen.model.views import views
+    from lateen.translate.catalogue import questions
+    from lateen.xds.resource import SHORT_NAMES
+
+    mesh = Mesh()
+    decoded = [decode(raw) for raw in objects]
+    mesh.apply(ConfigStore().apply([found for found in decoded if isinstance(found, ConfigObject)]))
+    found = _proxy(objects, name)
+    mesh.commit([Change(Proxy, found.id, found)])
+    seen = views(mesh, ProxyId(found.id.namespace, found.id.name))
+    assert seen is not None  # it has just been put there
+    result: dict[str, Any] = {}
+    for type_url, asked in questions(seen).items():
+        short = SHORT_NAMES[type_url].lower()
+        if short not in types:
+            continue
+        message = Default().pool.FindMessageTypeByName(type_url.rpartition("/")[2])._concrete_class
+        offers = [function(mesh, *arguments) for function, arguments in asked]
+        messages = [message.FromString(resource.body) for offer in offers for resource in offer]
+        result[TYPES[short]] = [json.loads(MessageToJson(each, preserving_proto_field_name=True)) for each in messages]
+    for diagnostic in mesh.diagnostics():
+        warn(str(diagnostic))
+    return result
+
+
+def _proxy(objects: Iterable[dict[str, Any]], text: str) -> Any:
+    """The proxy of the pod that is named, or of the first pod of the Deployment that is."""
+    from lateen.model.proxy import Proxy, ProxyId, ProxyType
+
+    pods = [found for found in objects if found.get("kind") == "Pod"]
+    name, _, namespace = text.partition(".")
+    for pod in pods:
+        metadata = pod["metadata"]
+        if (namespace or metadata["namespace"]) != metadata["namespace"]:
+            continue
+        if metadata["name"] == name or metadata["name"].startswith(f"{name}-"):
+            annotations = metadata.get("annotations") or {}
+            router = "gateway" in str(annotations.get("inject.istio.io/templates", ""))
+            return Proxy(
+                id=ProxyId(metadata["namespace"], metadata["name"]),
+                type=ProxyType.ROUTER if router else ProxyType.SIDECAR,
+                addresses=(pod["status"]["podIP"],),
+                domain=f"{metadata['namespace']}.svc.cluster.local",
+            )
+    known = ", ".join(f"{pod['metadata']['name']}.{pod['metadata']['namespace']}" for pod in pods) or "none"
+    raise Failure(f"the files make no pod {text!r}; they make: {known}")
