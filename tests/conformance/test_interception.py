@@ -35,7 +35,8 @@ def _host(case: Mapping[str, Any]) -> Host:
 
 
 def _golden(case: Mapping[str, Any]) -> list[str]:
-    return (REFERENCE / case["golden"]).read_text().strip().splitlines()
+    text: str = (REFERENCE / case["golden"]).read_text()
+    return text.strip().splitlines()
 
 
 def _named(cases: Sequence[Mapping[str, Any]]) -> list[Any]:

@@ -1,0 +1,13 @@
+"""The shipped templates: each renders a partial pod, which is then merged over the pod that is injected."""
+
+from collections.abc import Callable, Mapping
+
+from lateen.inject.facts import Facts
+from lateen.inject.pods import JsonMap
+from lateen.inject.templates.gateway import gateway
+from lateen.inject.templates.sidecar import sidecar
+
+Template = Callable[[Facts], JsonMap]
+
+TEMPLATES: Mapping[str, Template] = {"sidecar": sidecar, "gateway": gateway}
+"""By the name that `inject.istio.io/templates` uses."""

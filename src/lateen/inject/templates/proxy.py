@@ -1,0 +1,85 @@
+"""The parts of the proxy container that templates share."""
+
+from typing import Any
+
+from lateen.inject.facts import Facts
+from lateen.inject.images import proxy_image
+from lateen.inject.merge import without_nulls
+from lateen.inject.pods import PROXY, JsonMap
+from lateen.inject.templates.environment import Role, environment
+from lateen.inject.templates.storage import mounts
+
+_REQUESTS = {"cpu": "sidecar.istio.io/proxyCPU", "memory": "sidecar.istio.io/proxyMemory"}
+_LIMITS = {"cpu": "sidecar.istio.io/proxyCPULimit", "memory": "sidecar.istio.io/proxyMemoryLimit"}
+
+
+def proxy(facts: Facts, role: Role) -> JsonMap:
+    """The container as both templates have it; each adds its own fields."""
+    container: JsonMap = {
+        "name": PROXY,
+        "image": proxy_image(facts.values, facts.config, facts.annotations),
+        "ports": [{"containerPort": 15090, "protocol": "TCP", "name": "http-envoy-prom"}],
+        "args": arguments(facts, role),
+        "env": environment(facts, role),
+        "volumeMounts": mounts(facts, role),
+    }
+    if facts.values.image_pull_policy:
+        container["imagePullPolicy"] = facts.values.image_pull_policy
+    return container
+
+
+def arguments(facts: Facts, role: Role) -> list[str]:
+    """The agent's command line."""
+    values, annotations = facts.values, facts.annotations
+    level = annotations.get("sidecar.istio.io/logLevel", values.log_level)
+    component_level = annotations.get("sidecar.istio.io/componentLogLevel", values.component_log_level)
+    found = [
+        "proxy",
+        role.value,
+        "--domain",
+        f"$(POD_NAMESPACE).svc.{values.cluster_domain}",
+        f"--proxyLogLevel={level}",
+        f"--proxyComponentLogLevel={component_level}",
+        f"--log_output_level={facts.agent_log_level}",
+    ]
+    if values.sts_port:
+        found.append(f"--stsPort={values.sts_port}")
+    if values.log_as_json:
+        found.append("--log_as_json")
+    if values.outlier_log_path and role is Role.SIDECAR:
+        found.append(f"--outlierLogPath={values.outlier_log_path}")
+    return found
+
+
+def resources(facts: Facts) -> JsonMap:
+    """What annotations ask for, and nothing else where there is one; else the settings' without empty entries."""
+    asked = [_annotated(facts, _REQUESTS), _annotated(facts, _LIMITS)]
+    if any(asked):
+        return {name: found for name, found in zip(("requests", "limits"), asked, strict=True) if found}
+    default: JsonMap = without_nulls(dict(facts.values.resources))
+    return default
+
+
+def readiness(initial_delay: str | int, period: str | int, failures: str | int) -> JsonMap:
+    """The probe that the agent answers on Envoy's behalf."""
+    return _probe(15021, int(initial_delay), int(period), int(failures))
+
+
+def startup(facts: Facts) -> JsonMap:
+    """The probe that covers the time until the first configuration has arrived."""
+    return _probe(15021, 0, 1, facts.values.startup_failure_threshold)
+
+
+def _probe(port: int, initial_delay: int, period: int, failures: int) -> JsonMap:
+    return {
+        "httpGet": {"path": "/healthz/ready", "port": port},
+        "initialDelaySeconds": initial_delay,
+        "periodSeconds": period,
+        "timeoutSeconds": 3,
+        "failureThreshold": failures,
+    }
+
+
+def _annotated(facts: Facts, names: dict[str, str]) -> dict[str, Any]:
+    annotations = facts.annotations
+    return {resource: annotations[name] for resource, name in names.items() if name in annotations}

@@ -1,0 +1,170 @@
+"""Injected pods against the reference outputs, for the settings that each case has.
+
+Pods are compared as objects, with two normalisations: both sides pass through the encoding that Kubernetes' types give
+a pod (what is dropped when empty, canonical quantities), and the field `version` of a status annotation is blanked.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lateen.inject.encoding import normalised
+from lateen.inject.errors import InjectionError
+from lateen.inject.inject import Injected, Skipped, inject
+from lateen.inject.owner import Owner
+from lateen.inject.settings import Mesh, Settings, Values
+
+REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "conformance"
+CASES: list[Mapping[str, Any]] = (
+    json.loads((REFERENCE / "cases.json").read_text())["inject"] if (REFERENCE / "cases.json").is_file() else []
+)
+SUPPORTED = frozenset(
+    """
+    auth.non-default-service-account.yaml
+    format-duration.yaml
+    frontend.yaml
+    gateway-with-default-container.yaml
+    gateway.yaml
+    hello-existing-cncf-networks-json.yaml
+    hello-host-network-with-ns.yaml
+    hello-host-network.yaml
+    hello-ignore.yaml
+    hello-image-pull-secret.yaml
+    hello-multiple-image-secrets.yaml
+    hello-multiport-metrics.yaml
+    hello-probes-noProxyHoldApplication-ProxyConfig.yaml
+    hello-probes-with-flag-unset-in-annotation.yaml
+    hello-service.yaml
+    hello-tracing-disabled.yaml
+    init-no-intercept-no-native-sidecar.yaml
+    kubevirtInterfaces.yaml
+    kubevirtInterfaces_list.yaml
+    list.yaml
+    merge-probers.yaml
+    multi-container.yaml
+    multi-init.yaml
+    multiple-templates.yaml
+    native-sidecar-old-version.yaml
+    native-sidecar-opt-in.yaml
+    native-sidecar-opt-out.yaml
+    native-sidecar.yaml
+    one_container.yaml
+    only-proxy-container.yaml
+    proxy-override-runas.yaml
+    proxy-override-runas.yaml.cni
+    proxy-override-runas.yaml.tproxy
+    proxy-resources-memory-null.yaml
+    proxy-resources-null.yaml
+    proxy-resources-zero.yaml
+    ready_live.yaml
+    ready_only.yaml
+    replicaset-old-version.yaml
+    replicaset.yaml
+    resource_annotations.yaml
+    startup_only.yaml
+    statefulset-old-version.yaml
+    statefulset.yaml
+    status_annotations_zeroport.yaml
+    tcp-probes.yaml
+    traffic-annotations-wildcards.yaml
+    truncate-canonical-name-pod.yaml
+    two_container.yaml
+    user-volume.yaml
+    """.split()
+)
+"""Reference outputs that injection reproduces; it only ever grows."""
+
+pytestmark = pytest.mark.skipif(not CASES, reason=f"the reference outputs are not at {REFERENCE}")
+
+
+def _name(case: Mapping[str, Any]) -> str:
+    return Path(case["want"] or case["in"]).name.removesuffix(".injected")
+
+
+def _documents(path: str) -> list[dict[str, Any]]:
+    documents = [document for document in yaml.safe_load_all((REFERENCE / path).read_text()) if document]
+    return [
+        item for document in documents for item in (document["items"] if document["kind"] == "List" else [document])
+    ]
+
+
+def _settings(case: Mapping[str, Any]) -> Settings:
+    values: dict[str, Any] = {}
+    if case["iop_file"]:
+        values = yaml.safe_load((REFERENCE / case["iop_file"]).read_text())["spec"].get("values", {})
+    for flag in case["set_flags"]:
+        path, _, text = flag.partition("=")
+        path = re.sub(r"^components\.cni\.", "pilot.cni.", path.removeprefix("values."))
+        _set(values, re.sub(r"^cni\.", "pilot.cni.", path), yaml.safe_load(text))
+    native = all(version >= "v1.33" for version in case["native_nodes"])
+    native = {"true": True, "false": False}.get(case["env"].get("ENABLE_NATIVE_SIDECARS", ""), native)
+    return Settings(values=Values.of(values), mesh=Mesh.of(case["mesh"] or {}), native_sidecars=native)
+
+
+def _set(values: dict[str, Any], path: str, value: Any) -> None:
+    *parents, last = path.split(".")
+    for key in parents:
+        values = values.setdefault(key, {})
+    values[last] = value
+
+
+def _pod_of(document: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The pod that a workload makes; None for a document without one."""
+    if document["kind"] == "Pod":
+        return {"metadata": document["metadata"], "spec": document["spec"]}
+    template = document.get("spec", {}).get("template")
+    return {"metadata": template.get("metadata") or {}, "spec": template["spec"]} if template else None
+
+
+def _owner_of(document: Mapping[str, Any]) -> Owner:
+    metadata = document["metadata"]
+    return Owner(document["apiVersion"], document["kind"], metadata["name"], metadata.get("namespace", ""))
+
+
+def _comparable(pod: Mapping[str, Any]) -> dict[str, Any]:
+    result = normalised(pod)
+    annotations = result.get("metadata", {}).get("annotations", {})
+    if "sidecar.istio.io/status" in annotations:
+        status = re.sub(r'"version":"[^"]*"', '"version":""', annotations["sidecar.istio.io/status"])
+        annotations["sidecar.istio.io/status"] = status
+    return result
+
+
+def _pairs(case: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], Owner, dict[str, Any]]]:
+    for document, expected in zip(_documents(case["in"]), _documents(case["want"]), strict=True):
+        pod, wanted = _pod_of(document), _pod_of(expected)
+        if pod is not None and wanted is not None:
+            yield pod, _owner_of(document), wanted
+
+
+REPRODUCED = [pytest.param(case, id=_name(case)) for case in CASES if case["want"] and _name(case) in SUPPORTED]
+REFUSED = [pytest.param(case, id=_name(case)) for case in CASES if case["expected_error_contains"]]
+
+
+@pytest.mark.parametrize("case", REPRODUCED)
+def test_injected_pods_are_the_reference_pods(case: Mapping[str, Any]) -> None:
+    settings = _settings(case)
+    for pod, owner, wanted in _pairs(case):
+        result = inject(pod, settings, owner)
+        got = result.pod if isinstance(result, Injected) else pod
+
+        assert _comparable(got) == _comparable(wanted)
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_pods_name_the_annotation(case: Mapping[str, Any]) -> None:
+    pod = _pod_of(_documents(case["in"])[0])
+    assert pod is not None
+    with pytest.raises(InjectionError, match=f"(?i){case['expected_error_contains']}"):
+        inject(pod, _settings(case))
+
+
+def test_a_pod_on_the_hosts_network_is_skipped() -> None:
+    assert inject({"spec": {"hostNetwork": True, "containers": []}}, Settings()) == Skipped(
+        "the pod uses the host's network"
+    )
