@@ -74,7 +74,7 @@ def complain(text: str) -> None:
 
 
 def age(since: str | None, now: datetime) -> str:
-    """The time since a timestamp of the API as kubectl writes it: `45s`, `3m12s`, `2h5m`, `3d`; `<unknown>` for none."""
+    """The time since a timestamp of the API as kubectl writes it: `45s`, `3m12s`, `2h5m`, `3d`, or `<unknown>`."""
     if not since:
         return "<unknown>"
     seconds = max(0, int((now - datetime.fromisoformat(since.replace("Z", "+00:00"))).total_seconds()))

@@ -1,0 +1,34 @@
+"""`lateen down`: stops the running mesh and waits until nothing of it is left."""
+
+import time
+from pathlib import Path
+from typing import Final
+
+import click
+
+from lateen.cli.connection import mesh, state_directory, state_option
+from lateen.cli.output import Failure, say
+
+_LOOK_SECONDS: Final = 0.05
+
+
+@click.command("down")
+@click.option(
+    "--timeout", type=click.FloatRange(min=1), default=60.0, show_default=True, help="Seconds to wait for its end."
+)
+@state_option
+def command(timeout: float, state_dir: Path | None) -> None:
+    """Stop the mesh and wait until nothing of it is left."""
+    state = state_directory(state_dir)
+    pid = state.holder()
+    if not pid:
+        say("no mesh is running here")
+        return
+    with mesh(state_dir) as client:
+        client.request("POST", "/lateen/v1/shutdown")
+    deadline = time.monotonic() + timeout
+    while state.holder():
+        if time.monotonic() > deadline:
+            raise Failure(f"the mesh (pid {pid}) has not ended after {timeout:g} s; its log: {state.log}")
+        time.sleep(_LOOK_SECONDS)
+    say("the mesh is down")
