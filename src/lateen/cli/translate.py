@@ -49,7 +49,8 @@ def command(paths: tuple[Path, ...], proxy: str, types: tuple[str, ...], output:
 
 def _translated(objects: Sequence[dict[str, Any]], name: str, types: Iterable[str]) -> dict[str, Any]:
     from google.protobuf.json_format import MessageToJson
-    from google.protobuf.symbol_database import Default
+    from google.protobuf.descriptor_pool import Default
+    from google.protobuf.message_factory import GetMessageClass
 
     from lateen.config.decode import decode
     from lateen.config.objects import ConfigObject
@@ -73,7 +74,7 @@ def _translated(objects: Sequence[dict[str, Any]], name: str, types: Iterable[st
         short = SHORT_NAMES[type_url].lower()
         if short not in types:
             continue
-        message = Default().pool.FindMessageTypeByName(type_url.rpartition("/")[2])._concrete_class
+        message = GetMessageClass(Default().FindMessageTypeByName(type_url.rpartition("/")[2]))
         offers = [function(mesh, *arguments) for function, arguments in asked]
         messages = [message.FromString(resource.body) for offer in offers for resource in offer]
         result[TYPES[short]] = [json.loads(MessageToJson(each, preserving_proto_field_name=True)) for each in messages]
