@@ -22,7 +22,7 @@ def expand(name: str, namespace: str, domain: str = CLUSTER_DOMAIN) -> Hostname:
     Source: Istio VirtualService reference, `destination.host`.
     """
     lowered = name.lower()
-    if "." in lowered or lowered == "*" or is_address(lowered):
+    if "." in lowered or lowered == "*" or ":" in lowered:
         return Hostname(lowered)
     return service_hostname(lowered, namespace, domain)
 

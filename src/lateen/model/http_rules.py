@@ -69,11 +69,11 @@ def _mesh_exports(virtual_service: VirtualService) -> Iterable[str]:
 
 def _destination_patterns(virtual_service: VirtualService) -> Iterable[Hostname]:
     if MESH not in bound_to(virtual_service):
-        return
-    for rule in virtual_service.spec.http:
-        for entry in rule.route:
-            if entry.destination is not None:
-                yield from patterns_for(expand(entry.destination.host, virtual_service.metadata.namespace))
+        return set()
+    entries = (entry.destination for rule in virtual_service.spec.http for entry in rule.route)
+    written = {destination.host for destination in entries if destination is not None}
+    namespace = virtual_service.metadata.namespace
+    return {pattern for host in written for pattern in patterns_for(expand(host, namespace))}
 
 
 def _source_matches(virtual_service: VirtualService) -> Iterable[HTTPMatchRequest]:

@@ -10,7 +10,7 @@ import msgspec
 
 from lateen.common.hosts import Hostname, expand, is_wildcard, patterns_for
 from lateen.common.labels import Selector
-from lateen.config.kinds.destination_rule import DestinationRule, PortTrafficPolicy, TrafficPolicy
+from lateen.config.kinds.destination_rule import ConsistentHashLB, DestinationRule, PortTrafficPolicy, TrafficPolicy
 from lateen.config.kinds.destination_rule import Subset as SubsetSpec
 from lateen.config.objects import ObjectRef
 from lateen.incremental.engine import query
@@ -54,6 +54,7 @@ WILDCARD_RULES = Index(
 RULES_BY_CLIENT = Index(DestinationRule, _clients, "rules by client")
 
 
+@query
 def destination_rule(mesh: Mesh, host: Hostname, service_namespace: str, client_namespace: str | None) -> Rule:
     """The rules that govern a host for clients of a namespace; without a client, as most clients see it.
 
@@ -122,6 +123,7 @@ def client_rule_hosts(mesh: Mesh, client_namespace: str) -> tuple[Hostname, ...]
     return tuple(sorted({_host(rule) for ref in refs if (rule := mesh.get(DestinationRule, ref))}))
 
 
+@query
 def subsets(mesh: Mesh, rule: Rule) -> tuple[str, ...]:
     """The names of the rule's subsets, in the order written."""
     return tuple(dict.fromkeys(subset.name for subset in _subsets(mesh, rule)))
@@ -155,9 +157,20 @@ def policy(mesh: Mesh, rule: Rule, port: int | None, subset_name: str) -> Traffi
     return _subset_over(effective, inner.policy, port)
 
 
-def rule_policy(mesh: Mesh, rule: Rule) -> TrafficPolicy:
-    """The rule's own policy as written, port settings included: of the oldest object that has one."""
-    return _rule_policy(mesh, rule)
+def consistent_hash(mesh: Mesh, rule: Rule, port: int | None, subset_name: str) -> ConsistentHashLB | None:
+    """How the policy in force picks endpoints by a hash of the request; None where it does not."""
+    if not rule or not _hashes_at_all(mesh, rule):
+        return None
+    balancer = policy(mesh, rule, port, subset_name).load_balancer
+    return balancer.consistent_hash if balancer is not None else None
+
+
+@query
+def _hashes_at_all(mesh: Mesh, rule: Rule) -> bool:
+    """Whether any policy of the rule does: routes depend on this, and on no other change of most rules."""
+    policies = [_rule_policy(mesh, rule), *(subset.traffic_policy for subset in _subsets(mesh, rule))]
+    blocks = [block for found in policies if found is not None for block in (found, *found.port_level_settings)]
+    return any(block.load_balancer is not None and block.load_balancer.consistent_hash for block in blocks)
 
 
 def _rule_policy(mesh: Mesh, rule: Rule) -> TrafficPolicy:

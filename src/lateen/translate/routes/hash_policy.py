@@ -2,18 +2,13 @@
 
 from envoy.config.route.v3.route_components_pb2 import RouteAction
 
-from lateen.config.kinds.destination_rule import ConsistentHashLB, HTTPCookie, TrafficPolicy
+from lateen.config.kinds.destination_rule import ConsistentHashLB, HTTPCookie
 
 
-def hash_policy(policy: TrafficPolicy) -> RouteAction.HashPolicy | None:
-    """None where the policy does not balance by a hash."""
-    balancer = policy.load_balancer
-    if balancer is None or balancer.consistent_hash is None:
+def hash_policy(hashed: ConsistentHashLB | None) -> RouteAction.HashPolicy | None:
+    """None where endpoints are not picked by a hash."""
+    if hashed is None:
         return None
-    return _of(balancer.consistent_hash)
-
-
-def _of(hashed: ConsistentHashLB) -> RouteAction.HashPolicy | None:
     if hashed.http_header_name:
         return RouteAction.HashPolicy(header=RouteAction.HashPolicy.Header(header_name=hashed.http_header_name))
     if hashed.http_cookie is not None:

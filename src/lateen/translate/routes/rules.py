@@ -143,9 +143,9 @@ class _Reading:
             self._report(f"{where}.port", f"{host} has no port {port}, only {ports}", "unknown-port")
         elif subset and subset not in (known := traffic_policy.subsets(self.mesh, rule)):
             self._report(f"{where}.subset", _unknown_subset(host, subset, known), "unknown-subset")
-        policy = traffic_policy.policy(self.mesh, rule, given or None, subset)
+        hashed = traffic_policy.consistent_hash(self.mesh, rule, given or None, subset)
         cluster = names.outbound_cluster(port, subset, host)
-        return Target(cluster, entry.weight, entry.headers, hash_policy(policy))
+        return Target(cluster, entry.weight, entry.headers, hash_policy(hashed))
 
     def _report(self, path: str, message: str, code: str) -> None:
         self.mesh.report(Diagnostic(self.ref, path, message, code))

@@ -101,7 +101,7 @@ def _default_route(mesh: Mesh, host: Hostname, port: int, rule: Rule) -> Route:
     retries = retry_policy(mesh_config.default_http_retry_policy(mesh))
     if retries is not None:
         out.route.retry_policy.CopyFrom(retries)
-    hashed = hash_policy(traffic_policy.policy(mesh, rule, port, ""))
+    hashed = hash_policy(traffic_policy.consistent_hash(mesh, rule, port, ""))
     if hashed is not None:
         out.route.hash_policy.append(hashed)
     return out
