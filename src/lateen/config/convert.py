@@ -37,7 +37,7 @@ def convert(raw: Mapping[str, Any], struct: type[T]) -> T | tuple[Problem, ...]:
 
 def to_plain(found: msgspec.Struct) -> dict[str, Any]:
     """The struct as a plain mapping in the API's spelling, without the fields that have their default value."""
-    plain: dict[str, Any] = msgspec.to_builtins(found, enc_hook=_write_custom)
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(found, enc_hook=_write_custom))
     return plain
 
 

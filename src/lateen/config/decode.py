@@ -68,7 +68,9 @@ def encode(found: ConfigObject, schema: KindSchema) -> dict[str, Any]:
 
 def _names(raw: Mapping[str, Any]) -> ObjectRef | list[Problem]:
     """What the mapping says it is, as written; the name and namespace may be empty."""
-    metadata = raw.get("metadata") or {}
+    metadata = raw.get("metadata")
+    if metadata is None:
+        metadata = {}
     if not isinstance(metadata, Mapping):
         return [Problem(("metadata",), "must be a mapping with at least `name`")]
     fields: dict[Path, Any] = {("apiVersion",): raw.get("apiVersion"), ("kind",): raw.get("kind")}

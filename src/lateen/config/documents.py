@@ -31,6 +31,7 @@ from lateen.config.yaml_scalars import Scalar, as_key, plain
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MARKER = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 _ONLY_PREAMBLE = re.compile(r"(\s*(%.*|#.*)?(\n|$))*")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _STANDARD_TAGS = "tag:yaml.org,2002:"
 MAX_DEPTH = 100
 MAX_NODES = 1_000_000
@@ -210,7 +211,7 @@ class _Builder:
         merged: list[Any] = []
         while not isinstance(event := self._next(), MappingEndEvent):
             key = _key(event)
-            if key == "<<" and isinstance(event, ScalarEvent) and event.style is None:
+            if key == "<<" and isinstance(event, ScalarEvent) and not event.style:
                 merged.append((event, self.node(self._next())))
                 continue
             if key in keys:
@@ -253,7 +254,9 @@ def _scalar(event: ScalarEvent) -> Scalar:
 @lru_cache(maxsize=4)
 def _lines(text: str, nth: int) -> dict[Path, int]:
     """The line of every key and list item of one document; nothing for text the YAML reader cannot take."""
-    loader = _LOADER(text.replace("\t", " ") if text.lstrip().startswith("{") else text)
+    if text.lstrip().startswith("{"):  # JSON may have tabs and halves of characters, which YAML does not take
+        text = _SURROGATE.sub(r"\\ufffd", text.replace("\t", " "))
+    loader = _LOADER(text)
     lines: dict[Path, int] = {}
     try:
         seen = -1

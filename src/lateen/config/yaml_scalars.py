@@ -19,7 +19,7 @@ _WORDS: dict[str, Scalar] = (
 _LONGEST_WORD = max(map(len, _WORDS))
 _NUMBER_STARTS = frozenset("+-.0123456789")
 _OCTAL = re.compile(r"[-+]?0[0-7]+")
-_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*|0x[0-9a-fA-F]+|0b[01]+|0o[0-7]+)")
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*|0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO][0-7]+)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 
 
