@@ -169,8 +169,13 @@ def consistent_hash(mesh: Mesh, rule: Rule, port: int | None, subset_name: str) 
 def _hashes_at_all(mesh: Mesh, rule: Rule) -> bool:
     """Whether any policy of the rule does: routes depend on this, and on no other change of most rules."""
     policies = [_rule_policy(mesh, rule), *(subset.traffic_policy for subset in _subsets(mesh, rule))]
-    blocks = [block for found in policies if found is not None for block in (found, *found.port_level_settings)]
-    return any(block.load_balancer is not None and block.load_balancer.consistent_hash for block in blocks)
+    balancers = [block.load_balancer for found in policies if found is not None for block in _blocks(found)]
+    return any(balancer is not None and balancer.consistent_hash is not None for balancer in balancers)
+
+
+def _blocks(policy: TrafficPolicy) -> Iterable[TrafficPolicy | PortTrafficPolicy]:
+    yield policy
+    yield from policy.port_level_settings
 
 
 def _rule_policy(mesh: Mesh, rule: Rule) -> TrafficPolicy:

@@ -67,6 +67,10 @@ def forward(out: Route, rule: HTTPRoute, targets: Sequence[Target], retry_policy
 
 def set_timeout(action: RouteAction, timeout: timedelta = _NO_TIMEOUT) -> None:
     """Limit the whole request; zero is no limit. A gRPC client's own deadline counts up to the same limit."""
+    if not timeout:  # the usual case: both present and zero
+        action.timeout.SetInParent()
+        action.max_grpc_timeout.SetInParent()
+        return
     action.timeout.FromTimedelta(timeout)
     action.max_grpc_timeout.FromTimedelta(timeout)
 

@@ -95,7 +95,7 @@ class _Reading:
 
     def routes_of(self, index: int, rule: HTTPRoute) -> list[Route]:
         """One Route per match that applies. All share one action, which is made once and copied."""
-        matches = [match for match in rule.match if applies(match, self.namespace, self.scope)]
+        matches: list[HTTPMatchRequest | None] = [m for m in rule.match if applies(m, self.namespace, self.scope)]
         if rule.match and not matches:
             return []
         path = f"spec.http[{index}]"
@@ -107,7 +107,11 @@ class _Reading:
         operation = self._act(pattern, path, rule)
         if operation is None:
             return []
-        return [_finished(pattern, rule, match, operation) for match in matches or (None,)]
+        *others, last = matches or [None]
+        return [
+            *(_copied(pattern, rule, match, operation) for match in others),
+            _finish(pattern, rule, last, operation),
+        ]
 
     def _act(self, out: Route, path: str, rule: HTTPRoute) -> str | None:
         """Write what the rule does; returns what it is called in traces, before the path. None if it does nothing."""
@@ -151,9 +155,15 @@ class _Reading:
         self.mesh.report(Diagnostic(self.ref, path, message, code))
 
 
-def _finished(pattern: Route, rule: HTTPRoute, match: HTTPMatchRequest | None, operation: str) -> Route:
-    out = Route(match=route_match(match))
-    out.MergeFrom(pattern)
+def _copied(pattern: Route, rule: HTTPRoute, match: HTTPMatchRequest | None, operation: str) -> Route:
+    out = Route()
+    out.CopyFrom(pattern)
+    return _finish(out, rule, match, operation)
+
+
+def _finish(out: Route, rule: HTTPRoute, match: HTTPMatchRequest | None, operation: str) -> Route:
+    """Write what differs from match to match into a Route that has the rest."""
+    out.match.CopyFrom(route_match(match))
     out.name = f"{rule.name or ''}.{match.name}" if match is not None and match.name else rule.name or ""
     if match is not None and match.stat_prefix:
         out.stat_prefix = match.stat_prefix
