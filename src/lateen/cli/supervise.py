@@ -1,7 +1,8 @@
 """The background half of `lateen up`: the process that is the mesh. Its parent hears whether it started.
 
 One argument, JSON of `Orders`. The report is one line of JSON on a descriptor: `{}` once the API answers, or
-`{"error": "…"}`, with `"bug": true` where nobody foresaw it. When the other descriptor, the life line, ends, so does the mesh.
+`{"error": "…"}`, with `"bug": true` where nobody foresaw it. When the other descriptor, the life line, ends, so does
+the mesh.
 """
 
 import asyncio

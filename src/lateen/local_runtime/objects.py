@@ -255,9 +255,10 @@ class ObjectStore:
     def _write(self, ref: ObjectRef, raw: Json, origin: Origin, dry_run: bool = False) -> StoredObject:
         """Store `raw`, whose metadata lack what the server owns, unless it equals what is there."""
         before = self.get(ref)
-        owned: Json = {"uid": self._new_uid(), "creationTimestamp": _timestamp(self._now()), "generation": 1}
-        if before is not None:
-            owned = {key: before.raw["metadata"][key] for key in owned}
+        if before is None:
+            owned = {"uid": self._new_uid(), "creationTimestamp": _timestamp(self._now()), "generation": 1}
+        else:
+            owned = {key: before.raw["metadata"][key] for key in ("uid", "creationTimestamp", "generation")}
             if _content(before.raw) != _content(raw):
                 owned["generation"] += 1
         version = self._version if before is None else int(before.raw["metadata"]["resourceVersion"])
