@@ -1,0 +1,106 @@
+"""What a change costs: computations are counted, not timed."""
+
+import pytest
+from support.worlds import World, destination_rule, endpoint_slice, pod, proxy, service, virtual_service
+
+REVIEWS_PODS = [("reviews-v1", "198.18.0.11"), ("reviews-v2", "198.18.0.12")]
+TRANSLATIONS = (
+    "outbound_cluster",
+    "load_assignment",
+    "virtual_host",
+    "http_listener",
+    "tcp_listener",
+    "virtual_inbound",
+)
+
+
+@pytest.fixture
+def world() -> World:
+    """Reviews with two subsets among twenty services in two namespaces, and two equal sidecars."""
+    others = [service(f"s{i}", "default" if i % 2 else "other") for i in range(18)]
+    found = World(
+        service("reviews"),
+        service("ratings"),
+        *others,
+        *(pod(name, address, app="reviews", version=name[-2:]) for name, address in REVIEWS_PODS),
+        endpoint_slice("reviews", pods=REVIEWS_PODS),
+        destination_rule("reviews", subsets=("v1", "v2")),
+        virtual_service("reviews", [{"route": [{"destination": {"host": "reviews", "subset": "v1"}}]}]),
+    )
+    found.connect(proxy("client-1", "198.18.0.21"))
+    return found
+
+
+def test_one_endpoint_change_costs_one_load_assignment_for_each_subset(world: World) -> None:
+    with world.computations() as ran:
+        world.apply(
+            pod("reviews-v3", "198.18.0.13", app="reviews", version="v1"),
+            endpoint_slice("reviews", pods=[*REVIEWS_PODS, ("reviews-v3", "198.18.0.13")]),
+        )
+    assert ran["load_assignment"] == 3  # the service, and its two subsets
+    assert ran["endpoints_of"] == 1
+    assert {name: ran.get(name, 0) for name in TRANSLATIONS if name != "load_assignment"} == dict.fromkeys(
+        [name for name in TRANSLATIONS if name != "load_assignment"], 0
+    )
+
+
+def test_an_endpoint_change_that_leaves_the_endpoints_equal_stops_there(world: World) -> None:
+    with world.computations() as ran:
+        world.apply(pod("reviews-v1", "198.18.0.11", app="reviews", version="v1") | {"status": {"phase": "Succeeded"}})
+    assert ran == {"workload": 1}
+
+
+def test_locality_counts_only_where_the_policy_looks_at_it(world: World) -> None:
+    for zone in ("a", "b", "c"):
+        world.connect(proxy(f"client-{zone}", f"198.18.1.{ord(zone)}", zone=zone))
+    with world.computations() as ran:
+        world.apply(endpoint_slice("reviews", pods=REVIEWS_PODS[:1]))
+    assert ran["load_assignment"] == 3
+
+    world.apply(
+        destination_rule("reviews", subsets=("v1", "v2"), trafficPolicy={"outlierDetection": {"interval": "5s"}})
+    )
+    world.settle()
+    with world.computations() as ran:
+        world.apply(endpoint_slice("reviews", pods=REVIEWS_PODS))
+    assert ran["load_assignment"] == 3 * 4  # three zones, and the client that does not know where it is
+
+
+def test_one_virtual_service_change_costs_the_virtual_hosts_of_its_hosts_and_their_route_configurations(
+    world: World,
+) -> None:
+    world.connect(proxy("elsewhere", "198.18.0.31", "other"))
+    with world.computations() as ran:
+        world.apply(virtual_service("reviews", [{"route": [{"destination": {"host": "reviews", "subset": "v2"}}]}]))
+    assert ran["virtual_host"] == 2  # as clients of its own namespace see it, with short names, and as all others do
+    assert ran["route_configuration"] == 2  # one for each of the two views
+    assert "outbound_cluster" not in ran
+    assert "load_assignment" not in ran
+
+
+def test_a_second_equal_sidecar_costs_nothing(world: World) -> None:
+    with world.computations() as ran:
+        world.connect(proxy("client-2", "198.18.0.22"))
+    assert ran == {"views": 1, "workload": 1}  # finding out that it is equal
+
+
+def test_a_mesh_setting_that_nobody_reads_costs_only_the_projections(world: World) -> None:
+    with world.computations() as ran:
+        world.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": "istio", "namespace": "istio-system"},
+                "data": {"mesh": "dnsRefreshRate: 61s"},
+            }
+        )
+    assert not set(ran) & set(TRANSLATIONS)
+
+
+def test_a_view_does_not_read_services(world: World) -> None:
+    """What a view rests on directly grows with namespaces, not with services."""
+    from lateen.translate.catalogue import assignments, clusters, listeners, routes
+
+    for question in (clusters, assignments, listeners, routes):
+        for node in world.mesh.memo[question].values():
+            assert len(node.reads) < 12, node
