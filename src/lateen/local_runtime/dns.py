@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from lateen.local_runtime.network import MeshNetwork
+from lateen.local_runtime.network import DNS_ADDRESS, MeshNetwork
 
 CLUSTER_DOMAIN = "cluster.local"
 
@@ -47,4 +47,5 @@ class DnsServer:
 
 def resolv_conf(namespace: str) -> str:
     """/etc/resolv.conf of a pod in `namespace`, as a kubelet writes it."""
-    raise NotImplementedError
+    search = f"{namespace}.svc.{CLUSTER_DOMAIN} svc.{CLUSTER_DOMAIN} {CLUSTER_DOMAIN}"
+    return f"nameserver {DNS_ADDRESS}\nsearch {search}\noptions ndots:5\n"
