@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 import grpc
 import pytest
 from envoy.config.listener.v3 import listener_pb2
-from envoy.extensions.filters.http.router.v3 import router_pb2  # noqa: F401  # known to the JSON parser once imported
+from envoy.extensions.access_loggers.file.v3 import file_pb2  # noqa: F401  # known to the JSON parser once imported
+from envoy.extensions.filters.http.router.v3 import router_pb2  # noqa: F401  # the same
 from envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2,  # noqa: F401  # the same
 )
@@ -38,10 +39,16 @@ def application_listener() -> listener_pb2.Listener:
     """A listener that answers by itself."""
     extensions = "type.googleapis.com/envoy.extensions.filters"
     router = {"@type": f"{extensions}.http.router.v3.Router"}
+    access_log = {
+        "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+        "path": "/dev/stdout",
+        "log_format": {"text_format_source": {"inline_string": "%REQ(:METHOD)% %REQ(:PATH)% %RESPONSE_CODE%\n"}},
+    }
     manager = {
         "@type": f"{extensions}.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "application",
         "http_filters": [{"name": "router", "typed_config": router}],
+        "access_log": [{"name": "file", "typed_config": access_log}],
         "route_config": {
             "virtual_hosts": [
                 {
@@ -105,7 +112,7 @@ class Agent:
         self.directory = directory
         settings = {"configPath": str(directory / "proxy"), "concurrency": 1, **config}
         self.log = directory / "log"
-        argv = [sys.executable, "-m", "lateen.proxy_agent", "proxy", kind, "--log_output_level=debug"]
+        argv = [sys.executable, "-m", "lateen.cli", "agent", "proxy", kind, "--log_output_level=debug"]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *argv],
@@ -117,7 +124,7 @@ class Agent:
                     "PROXY_CONFIG": json.dumps(settings),
                     **environ,
                 },
-                stdout=log,
+                stdout=subprocess.PIPE,
                 stderr=log,
                 cwd="/",
             )
@@ -129,7 +136,7 @@ class Agent:
         return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
     def errand(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.inside(sys.executable, "-m", "lateen.proxy_agent", *arguments)
+        return self.inside(sys.executable, "-m", "lateen.cli", "agent", *arguments)
 
     def ask(self, method: str, path: str, port: int = 15020) -> subprocess.CompletedProcess[str]:
         return self.errand("request", method, path, f"--debug-port={port}")
@@ -202,6 +209,8 @@ def start(directory: Path) -> Iterator[Start]:
     for agent in agents:
         agent.process.kill()
         agent.process.wait(PATIENCE)
+        if agent.process.stdout is not None:
+            agent.process.stdout.close()
 
 
 def test_without_a_control_plane_it_is_not_ready_and_ends_at_once(start: Start) -> None:
@@ -233,6 +242,16 @@ def test_a_proxy_becomes_ready_is_told_who_it_is_and_drains(start: Start, contro
     assert all("SIGTERM" in line or "config stream" in line for line in noise), noise
 
 
+def test_the_access_log_is_the_agents_output(start: Start, control_plane: ControlPlane) -> None:  # noqa: ARG001
+    agent = start({"terminationDrainDuration": "0s"})
+    agent.wait_until_ready()
+    agent.ask("GET", "/some/page", APPLICATION_PORT)
+    agent.process.terminate()
+    assert agent.exit_code() == 0
+    assert agent.process.stdout is not None
+    assert agent.process.stdout.read() == b"GET /some/page 200\n"
+
+
 def test_metrics_are_the_agents_envoys_and_the_applications(start: Start, control_plane: ControlPlane) -> None:  # noqa: ARG001
     scraped = {"scrape": "true", "port": "15090", "path": "/stats/prometheus"}
     agent = start({}, ISTIO_PROMETHEUS_ANNOTATIONS=json.dumps(scraped))
@@ -258,6 +277,18 @@ def test_commands_are_for_the_pod_only_and_by_post(start: Start, control_plane: 
     assert agent.exit_code() == 0
 
 
+def test_what_is_not_http_costs_nothing(start: Start) -> None:
+    agent = start({})
+    eventually(lambda: agent.ask("GET", "/healthz/ready").stdout or None)
+    send = "import socket; s = socket.create_connection(('127.0.0.1', 15020)); s.sendall({!r}); print(s.recv(99))"
+    assert "HTTP/1.1 400 " in agent.inside(sys.executable, "-c", send.format(b"\0\0\r\n\r\n")).stdout
+    assert "HTTP/1.1 431 " in agent.inside(sys.executable, "-c", send.format(b"x" * 100_000)).stdout
+    half = "import socket; socket.create_connection(('127.0.0.1', 15020)).sendall(b'GET / HT')"
+    assert agent.inside(sys.executable, "-c", half).returncode == 0
+    assert "status 404" in agent.ask("GET", "/").stderr
+    assert "\terror\t" not in agent.log.read_text()
+
+
 def test_a_second_signal_ends_it_at_once(start: Start, control_plane: ControlPlane) -> None:  # noqa: ARG001
     agent = start({"terminationDrainDuration": "60s"})
     agent.wait_until_ready()
@@ -278,7 +309,7 @@ def test_it_can_wait_until_no_connection_is_active(start: Start, control_plane: 
         assert client.stdout is not None
         client.stdout.readline()
         agent.process.terminate()
-        eventually(lambda: "1 connections are still active" in agent.log.read_text())
+        eventually(lambda: "connections still active: 1" in agent.log.read_text())
         client.kill()
     assert agent.exit_code() == 0
 
@@ -330,7 +361,7 @@ def test_a_taken_status_port_is_an_error_and_leaves_no_envoy(start: Start) -> No
         "env",
         "PROXY_CONFIG=" + json.dumps({"configPath": str(first.directory / "two"), "proxyAdminPort": 1500}),
     ]
-    second = first.inside(*environ, sys.executable, "-m", "lateen.proxy_agent", "proxy", "sidecar")
+    second = first.inside(*environ, sys.executable, "-m", "lateen.cli", "agent", "proxy", "sidecar")
     assert second.returncode == 1
     assert "cannot serve the status port 15020: Address already in use" in second.stderr
     in_namespace = namespace_of(first.process.pid)

@@ -4,7 +4,6 @@
 Each command imports what it needs: whatever `proxy` loads before Envoy runs delays every pod.
 """
 
-import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -82,9 +81,6 @@ def _supervise(proxy: "Proxy", envoy: "EnvoyProcess", started: float, log: "Log"
 
     try:
         code = asyncio.run(lifetime(_settings(proxy, started)))
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise AgentError(f"cannot serve the status port {proxy.config.status_port}: {reason}") from error
     finally:
         envoy.kill()
     log.info(f"Envoy ended with code {code}")

@@ -81,19 +81,23 @@ class HttpServer:
             writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        method = "GET"
+        with_body = True
         try:
             async with asyncio.timeout(READ_SECONDS):
                 request = await read_request(reader, _is_local(writer))
-            method = request.method
-            reply = await self._handler(request)
+            with_body = request.method != "HEAD"
+            reply = await self._handled(request)
         except BadRequest as error:
             reply = Reply(error.status, f"{error}\n")
-        except Exception as error:  # a bug costs one answer, not the agent
-            self._report(f"answering a request failed: {type(error).__name__}: {error}")
-            reply = Reply(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error\n")
         async with asyncio.timeout(WRITE_SECONDS):
-            await _write(writer, reply, with_body=method != "HEAD")
+            await _write(writer, reply, with_body=with_body)
+
+    async def _handled(self, request: Request) -> Reply:
+        try:
+            return await self._handler(request)
+        except Exception as error:  # a bug costs one answer, not the agent
+            self._report(f"answering {request.method} {request.path} failed: {type(error).__name__}: {error}")
+            return Reply(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error\n")
 
 
 async def read_request(reader: asyncio.StreamReader, local: bool) -> Request:

@@ -7,6 +7,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import AsyncExitStack
 from typing import NamedTuple
 
 from lateen.envoy.errors import HttpError
@@ -72,11 +73,14 @@ class Metrics:
     async def _source(self, kind: str, target: Target, path: str, headers: Mapping[str, str]) -> AsyncIterator[bytes]:
         last = b"\n"
         try:
-            async with asyncio.timeout(_SCRAPE_SECONDS), opened(target, path, headers=headers) as answer:
+            async with AsyncExitStack() as stack:
+                async with asyncio.timeout(_SCRAPE_SECONDS):
+                    answer = await stack.enter_async_context(opened(target, path, headers=headers))
                 if answer.status != 200:
                     raise HttpError(f"port {target.port} {path}: status {answer.status}")
                 chunks = without_prefix(answer.chunks) if kind == "envoy" else answer.chunks
-                async for chunk in chunks:
+                # The time is the source's: while a chunk is handed on, nothing is counted.
+                while (chunk := await _next(chunks)) is not None:
                     last = chunk
                     yield chunk
         except (HttpError, TimeoutError) as error:
@@ -93,6 +97,11 @@ class Metrics:
             lines.append("# TYPE istio_agent_startup_duration_seconds gauge")
             lines.append(f"istio_agent_startup_duration_seconds {self._startup_seconds:.3f}")
         return "\n".join(lines) + "\n"
+
+
+async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
+    async with asyncio.timeout(_SCRAPE_SECONDS):
+        return await anext(chunks, None)
 
 
 async def without_prefix(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -1,12 +1,14 @@
 """Envoy's life from the moment it was started: status served, shutdown drained, its exit code passed on."""
 
 import asyncio
+import os
 import signal
 from typing import NamedTuple
 
 from lateen.envoy.admin import Admin
 from lateen.envoy.errors import AdminError
 from lateen.envoy.process import EnvoyProcess
+from lateen.proxy_agent.errors import AgentError
 from lateen.proxy_agent.http_server import HttpServer
 from lateen.proxy_agent.log import Log
 from lateen.proxy_agent.metrics import Metrics, Scrape
@@ -62,7 +64,7 @@ class Supervisor:
         self._ended = asyncio.Event()
 
     async def run(self) -> int:
-        """Envoy's exit code: 128 + the number of a signal that ended it. Raises `OSError` for a taken status port."""
+        """Envoy's exit code: 128 + the number of a signal that ended it. Raises `AgentError` for a taken port."""
         loop = asyncio.get_running_loop()
         loop.add_reader(self._envoy.pidfd, self._envoy_ended)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -78,7 +80,7 @@ class Supervisor:
         )
         server = HttpServer(status.answer, self._log.error)
         try:
-            await server.start(self._settings.status_host, self._settings.status_port)
+            await self._listen(server)
             async with asyncio.TaskGroup() as tasks:
                 ready = tasks.create_task(self._readiness.wait())
                 await _first_of(self._ended, self._stop)
@@ -89,6 +91,13 @@ class Supervisor:
             server.close()
             await self._end_envoy()
         return self._envoy.reap()
+
+    async def _listen(self, server: HttpServer) -> None:
+        try:
+            await server.start(self._settings.status_host, self._settings.status_port)
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise AgentError(f"cannot serve the status port {self._settings.status_port}: {reason}") from error
 
     def _became_ready(self) -> None:
         self._log.info(f"Envoy proxy is ready, {self._metrics.ready():.2f} s after the agent's start")
@@ -131,7 +140,7 @@ class Supervisor:
                 return
             if active == 0:
                 return
-            self._log.debug(f"{active} connections are still active")
+            self._log.debug(f"connections still active: {active}")
             await self._pause(1.0)
 
     async def _pause(self, seconds: float) -> None:
