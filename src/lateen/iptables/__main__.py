@@ -6,7 +6,6 @@ Starts in a few hundredths of a second, because every pod waits for it: nothing 
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from lateen.iptables.apply import apply
 from lateen.iptables.errors import ConfigurationError, InterceptionError
@@ -61,7 +60,8 @@ def _program(options: Options, host: Host, rules: Sequence[Rule]) -> None:
     if records:
         print("\n".join(recorded.lines))
         if options.dry_run_file:
-            Path(options.dry_run_file).write_text("".join(f"{line}\n" for line in recorded.lines))
+            with open(options.dry_run_file, "w") as file:  # noqa: PTH123 (pathlib costs every pod 4 ms)
+                file.writelines(f"{line}\n" for line in recorded.lines)
         return
     if not options.cleanup_only:
         tool = "nft" if options.native_nftables else "iptables"

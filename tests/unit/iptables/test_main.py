@@ -1,0 +1,58 @@
+import subprocess
+import sys
+
+import pytest
+
+from lateen.iptables import __main__ as program
+from lateen.iptables.errors import ConfigurationError
+from lateen.iptables.options import parse
+from lateen.iptables.plan import Host, plan
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "detect", lambda _: Host())
+
+
+def test_a_dry_run_prints_the_record_and_succeeds(capsys: pytest.CaptureFixture[str]) -> None:
+    assert program.main(["-n", "-i", "*"], {}) == 0
+    assert "-A ISTIO_OUTPUT -j ISTIO_REDIRECT" in capsys.readouterr().out
+
+
+def test_exit_codes_and_messages(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert program.main(["--nonsense"], {}) == 255
+    assert program.main(["-x", "*"], {}) == 1
+    assert "OUTBOUND_IP_RANGES_EXCLUDE" in capsys.readouterr().err
+
+    def without_address(_: object) -> Host:
+        raise ConfigurationError("no valid local IP address found")
+
+    monkeypatch.setattr(program, "detect", without_address)
+    assert program.main([], {}) == 1
+
+
+def test_help_names_the_flags(capsys: pytest.CaptureFixture[str]) -> None:
+    assert program.main(["--help"], {}) == 0
+    assert "--istio-service-cidr" in capsys.readouterr().out
+
+
+def test_explain_shows_rules_as_packets_meet_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert program.main(["--explain", "-m", "TPROXY", "-b", "*"], {}) == 0
+    lines = capsys.readouterr().out.splitlines()
+    start = lines.index("table mangle, chain ISTIO_INBOUND")
+
+    assert lines[start + 1] == "  -p tcp -m mark --mark 1337 -j RETURN"
+    assert lines[start + 2].strip() == "What is marked already is not captured again."
+
+
+def test_explain_writes_what_nft_would() -> None:
+    options = parse(["--native-nftables", "-i", "*"], {})
+    lines = program.explained(plan(options, Host()), Host(), nftables=True)
+    assert "  counter jump istio-redirect" in lines
+
+
+def test_the_program_imports_nothing_heavy() -> None:
+    heavy = "{'msgspec', 'yaml', 'click', 'rich', 'asyncio', 'json', 'ipaddress', 'argparse'}"
+    code = f"import sys, lateen.iptables.__main__; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,49 @@
+import pytest
+
+from lateen.iptables.errors import ConfigurationError
+from lateen.iptables.options import Options
+from lateen.iptables.validate import MAX_OWNER_GROUPS, validated
+
+
+def test_ranges_become_canonical_and_keep_their_host_bits() -> None:
+    options = validated(Options(outbound_cidrs=("10.96.0.1/24", "2001:DB8:0::/32"), loopback_cidr="127.0.0.1/8"))
+
+    assert options.outbound_cidrs == ("10.96.0.1/24", "2001:db8::/32")
+    assert options.loopback_cidr == "127.0.0.1/8"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (Options(outbound_cidrs=("10.0.0.1",)), "'10.0.0.1' for -i"),
+        (Options(outbound_cidrs=("10.0.0.0/33",)), "10.0.0.0/33"),
+        (Options(outbound_cidrs=("10.0.0.0/08",)), "10.0.0.0/08"),
+        (Options(outbound_cidrs=("*", "10.0.0.0/8")), "'\\*' for -i"),
+        (Options(outbound_cidrs_exclude=("*",)), "OUTBOUND_IP_RANGES_EXCLUDE"),
+        (Options(loopback_cidr="10.0.0.0/8"), "LOOPBACK_CIDR"),
+        (Options(loopback_cidr="127.0.0.1/7"), "LOOPBACK_CIDR"),
+        (Options(loopback_cidr="::1/128"), "LOOPBACK_CIDR"),
+        (Options(force_iptables_binary="new"), "legacy, nft"),
+        (Options(owner_groups=tuple(map(str, range(65)))), f"at most {MAX_OWNER_GROUPS} .* got 65"),
+        (Options(proxy_port="http"), "'http' for -p"),
+        (Options(inbound_ports=("70000",)), "'70000' for -b"),
+        (Options(outbound_ports=("80 -j ACCEPT",)), "-q"),
+        (Options(interfaces_exclude=("eth0\nflush ruleset",)), "-c"),
+        (Options(interfaces_exclude=("a-name-that-is-long",)), "-c"),
+        (Options(proxy_uids=("",)), "-u"),
+        (Options(inbound_mode="TPROXY", tproxy_mark="red"), "'red' for -t"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_flag(options: Options, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        validated(options)
+
+
+def test_all_problems_are_reported_at_once() -> None:
+    with pytest.raises(ConfigurationError, match=r"-p .*-i "):
+        validated(Options(proxy_port="x", outbound_cidrs=("y",)))
+
+
+def test_port_ranges_and_group_names_are_accepted() -> None:
+    options = Options(inbound_ports_exclude=("8000:8010",), owner_groups=("java",), inbound_mode="anything")
+    assert validated(options) == options
