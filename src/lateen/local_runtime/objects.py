@@ -256,7 +256,7 @@ class ObjectStore:
         """Store `raw`, whose metadata lack what the server owns, unless it equals what is there."""
         before = self.get(ref)
         if before is None:
-            owned = {"uid": self._new_uid(), "creationTimestamp": _timestamp(self._now()), "generation": 1}
+            owned: Json = {"uid": self._new_uid(), "creationTimestamp": _timestamp(self._now()), "generation": 1}
         else:
             owned = {key: before.raw["metadata"][key] for key in ("uid", "creationTimestamp", "generation")}
             if _content(before.raw) != _content(raw):
