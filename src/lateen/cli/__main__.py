@@ -40,6 +40,10 @@ SECTIONS: Final[dict[str, dict[str, Entry]]] = {
         "apply": Entry("apply", "Write objects of files into the running mesh."),
         "delete": Entry("delete", "Remove objects from the running mesh."),
     },
+    "What it comes to": {
+        "proxy-config": Entry("proxy_config.command", "Show what the Envoy of a pod has.", ("pc",)),
+        "translate": Entry("translate", "Show what manifests mean for one proxy, without running anything."),
+    },
     "Everything else": {
         "version": Entry("version", "Versions of this program, the control plane and the proxies."),
     },

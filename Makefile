@@ -1,0 +1,58 @@
+# Every target sets up what it needs and is quick when everything is there.
+# `make setup` says what it installs: Debian packages with apt-get (as root, or with sudo), the rest into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+SOURCES := src tests tools examples
+
+.DEFAULT_GOAL := help
+.PHONY: help setup packages demo test check format e2e golden bench clean
+
+help: ## List the targets.
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: packages $(VENV)/.installed .stubs/.made ## Install what is missing: Debian packages, .venv, type stubs.
+
+packages:
+	@tools/packages.sh
+
+$(VENV)/.installed: pyproject.toml
+	@echo "Installing lateen, Envoy and the development tools into $(VENV)"
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --editable . --group dev
+	@touch $@
+
+.stubs/.made: $(VENV)/.installed tools/stubs.py
+	@$(BIN)/python tools/stubs.py .stubs
+	@touch $@
+
+demo: packages $(VENV)/.installed ## Bring bookinfo up, switch its routing live, and leave it running.
+	@$(SUDO) $(BIN)/python examples/bookinfo/demo.py
+
+test: packages $(VENV)/.installed ## Run every test: unit, property, protocol, conformance and end to end.
+	@$(SUDO) $(BIN)/python -m pytest
+
+e2e: packages $(VENV)/.installed ## Run only the tests with real Envoys in network namespaces.
+	@$(SUDO) $(BIN)/python -m pytest tests/e2e
+
+check: setup ## Format, lint, types and import layers; changes nothing.
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.installed ## Format the sources and mend what the linter can.
+	@$(BIN)/ruff format $(SOURCES)
+	@$(BIN)/ruff check --fix $(SOURCES)
+
+golden: $(VENV)/.installed ## Write the expected results of the golden cases anew; read the difference before you commit.
+	@$(BIN)/python -m pytest -q tests/unit/translate/test_golden.py --golden
+
+bench: packages $(VENV)/.installed ## Measure; writes JSON to benchmarks/results.
+	@$(SUDO) $(BIN)/python benchmarks/run.py
+
+clean: ## Remove everything that setup made.
+	rm -rf $(VENV) .stubs .mypy_cache .ruff_cache .pytest_cache .hypothesis
