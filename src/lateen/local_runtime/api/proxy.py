@@ -1,6 +1,7 @@
 """`pods/NAME:PORT/proxy/PATH`: one HTTP request to 127.0.0.1:PORT inside a pod's network namespace."""
 
 import socket
+from io import BytesIO
 from typing import Any, Final
 
 import aiohttp
@@ -55,7 +56,7 @@ async def handle(request: web.Request, pods: PodAccess, ref: ObjectRef, port: in
 
     connector = aiohttp.TCPConnector(socket_factory=within_the_pod, force_close=True)
     headers = {key: value for key, value in request.headers.items() if key.lower() not in _HOP_BY_HOP}
-    body = await request.read() if request.body_exists else None
+    body = BytesIO(await request.read()) if request.body_exists else None
     async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
         try:
             async with session.request(
