@@ -1,4 +1,4 @@
-"""The demonstration behind `make demo`: brings bookinfo up, switches its routing while requests run, and leaves it running.
+"""Brings bookinfo up, switches its routing while requests run, and leaves it running. `make demo` runs it.
 
 Everything it does is a `lateen` command that it prints first, so that you can do the same by hand.
 """
