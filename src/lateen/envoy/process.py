@@ -29,6 +29,8 @@ class EnvoyOptions(NamedTuple):
     component_log_level: str = "misc:error"
     log_as_json: bool = False
     ipv6_only: bool = False
+    file_flush_milliseconds: int = 500
+    """How late a line of an access log may be."""
     override_yaml: str | None = None
     """YAML or JSON that Envoy merges over the bootstrap."""
 
@@ -42,7 +44,7 @@ def arguments(options: EnvoyOptions) -> list[str]:
     result = ["-c", options.config_path, "--disable-hot-restart"]
     result += ["--drain-time-s", str(options.drain_seconds), "--drain-strategy", "immediate"]
     result += ["--local-address-ip-version", "v6" if options.ipv6_only else "v4"]
-    result += ["--file-flush-interval-msec", "500"]
+    result += ["--file-flush-interval-msec", str(options.file_flush_milliseconds)]
     result += ["-l", options.log_level]
     if options.component_log_level:
         result += ["--component-log-level", options.component_log_level]

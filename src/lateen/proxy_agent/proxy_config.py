@@ -26,6 +26,15 @@ DEFAULTS: Mapping[str, Any] = {
     "terminationDrainDuration": "5s",
 }
 
+_IGNORED = (
+    "customConfigFile",
+    "proxyBootstrapTemplatePath",
+    "statsdUdpAddress",
+    "envoyAccessLogService",
+    "envoyMetricsService",
+    "privateKeyProvider",
+)
+
 _PART = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s)", re.ASCII)
 _DURATION = re.compile(rf"(?:{_PART.pattern})+", re.ASCII)
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
@@ -55,6 +64,9 @@ class ProxyConfig(NamedTuple):
     runtime_values: Mapping[str, str]
     extra_stat_tags: tuple[str, ...]
     stats_matcher: StatsMatcher
+    file_flush_seconds: float | None
+    ignored: tuple[str, ...]
+    """Fields that are set and have no effect here."""
 
 
 def decode(text: str) -> ProxyConfig:
@@ -89,6 +101,8 @@ def decode(text: str) -> ProxyConfig:
         stats_matcher=StatsMatcher(
             matcher.texts("inclusionPrefixes"), matcher.texts("inclusionSuffixes"), matcher.texts("inclusionRegexps")
         ),
+        file_flush_seconds=fields.seconds("fileFlushInterval") if "fileFlushInterval" in fields.raw else None,
+        ignored=tuple(name for name in _IGNORED if fields.raw.get(name)),
     )
 
 

@@ -90,6 +90,8 @@ def start_envoy(proxy: Proxy, log: Log) -> EnvoyProcess:
 
     SIGTERM and SIGINT are blocked from here until the supervisor handles them, so that none is lost in between.
     """
+    if proxy.config.ignored:
+        log.warn(f"fields of ProxyConfig without effect here: {', '.join(proxy.config.ignored)}")
     program = binary.find(proxy.environ, proxy.config.binary_path)
     user = _envoy_user(proxy)
     path = Path(proxy.config.config_path, BOOTSTRAP_FILE)
@@ -109,8 +111,8 @@ def is_true(text: str) -> bool:
 
 
 def _envoy_options(proxy: Proxy, path: str) -> EnvoyOptions:
-    options = proxy.options
-    return EnvoyOptions(
+    options, flush = proxy.options, proxy.config.file_flush_seconds
+    chosen = EnvoyOptions(
         config_path=path,
         drain_seconds=max(1, round(proxy.config.drain_seconds)),
         concurrency=_concurrency(proxy),
@@ -120,6 +122,7 @@ def _envoy_options(proxy: Proxy, path: str) -> EnvoyOptions:
         ipv6_only=proxy.families is IpFamilies.IPV6,
         override_yaml=_override(proxy.environ),
     )
+    return chosen if flush is None else chosen._replace(file_flush_milliseconds=max(1, round(flush * 1000)))
 
 
 def _concurrency(proxy: Proxy) -> int | None:

@@ -23,7 +23,8 @@ def test_what_was_not_chosen_is_left_to_envoy() -> None:
 
 
 def test_choices() -> None:
-    options = EnvoyOptions("/c", log_as_json=True, ipv6_only=True, override_yaml="{}")
+    options = EnvoyOptions("/c", log_as_json=True, ipv6_only=True, override_yaml="{}", file_flush_milliseconds=20)
     assert value_of("--log-format", options) == LOG_FORMAT_JSON
     assert value_of("--local-address-ip-version", options) == "v6"
     assert value_of("--config-yaml", options) == "{}"
+    assert value_of("--file-flush-interval-msec", options) == "20"

@@ -13,6 +13,10 @@ def test_nothing_gives_the_defaults() -> None:
     assert (config.admin_port, config.status_port, config.concurrency) == (15000, 15020, None)
 
 
+def test_fields_without_effect_are_told() -> None:
+    assert decode('{"statsdUdpAddress": "a:1", "customConfigFile": ""}').ignored == ("statsdUdpAddress",)
+
+
 def test_fields_that_are_set_win_and_unknown_ones_are_kept() -> None:
     config = decode(
         '{"concurrency": 0, "terminationDrainDuration": "0s", "proxyMetadata": {"A": "b"}, "configPath": "/tmp/x",'
