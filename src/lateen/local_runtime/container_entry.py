@@ -4,7 +4,8 @@ The launcher has forked it into the pod's PID namespace. Either program starts, 
 why not, in the words of a kubelet. Standard library only.
 """
 
-# ruff: noqa: PTH  pathlib is an import that the launcher does without
+# pathlib is an import that the launcher does without
+# ruff: noqa: PTH110, PTH112
 
 import errno
 import fcntl
@@ -97,10 +98,7 @@ def _exec(argv: tuple[str, ...], env: dict[str, str]) -> NoReturn:
 
 def _find(name: str, path: str) -> str:
     """The program as a path, in the words of Go's exec package where there is none."""
-    if "/" in name:
-        candidates = [name]
-    else:
-        candidates = [f"{directory or '.'}/{name}" for directory in path.split(":")]
+    candidates = [name] if "/" in name else [f"{directory or '.'}/{name}" for directory in path.split(":")]
     for candidate in candidates:
         if os.access(candidate, os.X_OK) and not os.path.isdir(candidate):
             return candidate

@@ -5,7 +5,8 @@ with the supervisor, whichever way that ends; every pod dies with it. It serves 
 takes time happens in the processes it forks. It imports as little as it can: each fork copies its pages.
 """
 
-# ruff: noqa: PTH  pathlib is an import that the launcher does without
+# pathlib is an import that the launcher does without
+# ruff: noqa: PTH116, PTH123, PTH208
 
 import gc
 import os

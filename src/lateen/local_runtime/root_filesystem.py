@@ -7,7 +7,8 @@ shown one by one. So /opt/ibm/wlp/output or /usr/share/site can be mounted whate
 Nothing is written here; the host is only looked at, through `Host`. `root_steps.py` carries the plan out.
 """
 
-# ruff: noqa: SIM905  one name a line would fill a page
+# one name a line would fill a page
+# ruff: noqa: SIM905
 
 import os
 import stat

@@ -4,7 +4,8 @@ Paths of the new root are relative to it ("etc/hosts"); sources are absolute pat
 mount namespace of their own, in the process that will be the container. Standard library only: the launcher imports it.
 """
 
-# ruff: noqa: PTH  pathlib is an import that the launcher does without
+# pathlib is an import that the launcher does without
+# ruff: noqa: PTH102, PTH110, PTH211
 
 import contextlib
 import os

@@ -151,8 +151,8 @@ class PodSandbox:
 
     def _root_of(self, spec: ProcessSpec) -> tuple[root_steps.Step, ...]:
         root = RootFilesystem(ThisHost())
-        for path, content in {**self._default_files(), **spec.files}.items():
-            root.add_file(path, content)
+        for name, content in {**self._default_files(), **spec.files}.items():
+            root.add_file(name, content)
         for mount in sorted(spec.mounts, key=lambda mount: mount.target.count("/")):
             root.mount(mount)
         for path in sorted({*self._visible, *spec.visible}):

@@ -3,7 +3,8 @@
 Used by the launcher and what it forks, so it imports nothing but ctypes and os, and reads no symbol twice.
 """
 
-# ruff: noqa: PTH, SIM905  pathlib is an import that the launcher does without; one name a line would fill a page
+# pathlib is an import that the launcher does without; one name a line would fill a page
+# ruff: noqa: PTH123, SIM905
 
 import ctypes
 import os
