@@ -43,13 +43,13 @@ def command(paths: tuple[Path, ...], proxy: str, types: tuple[str, ...], output:
     for notice in loaded.notices:
         warn(str(notice))
     objects = planned([document.raw for document in loaded.documents])
-    say(rendered(_translated(objects, proxy, types), Format(output)))
+    say(rendered(translated(objects, proxy, types), Format(output)))
     return 1 if loaded.rejected else 0
 
 
-def _translated(objects: Sequence[dict[str, Any]], name: str, types: Iterable[str]) -> dict[str, Any]:
-    from google.protobuf.json_format import MessageToJson
+def translated(objects: Sequence[dict[str, Any]], name: str, types: Iterable[str]) -> dict[str, Any]:
     from google.protobuf.descriptor_pool import Default
+    from google.protobuf.json_format import MessageToJson
     from google.protobuf.message_factory import GetMessageClass
 
     from lateen.config.decode import decode

@@ -1,0 +1,7 @@
+"""Options of the test command."""
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--golden", action="store_true", help="write the expected results of the golden cases anew")
