@@ -4,7 +4,7 @@ A namespace is injected unless it says no, and there are no identities yet, so n
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, assert_never
 
 import msgspec
 import yaml
@@ -12,7 +12,6 @@ import yaml
 from lateen.config.objects import ObjectRef
 from lateen.inject.errors import InjectionError
 from lateen.inject.inject import Injected, Skipped, inject
-from lateen.inject.policy import selected
 from lateen.inject.settings import Mesh, Settings, Values
 from lateen.local_runtime.gateway import MESH_CONFIG_MAP, ROOT_NAMESPACE
 from lateen.local_runtime.objects import ObjectStore
@@ -50,18 +49,17 @@ def local_settings(mesh: Mapping[str, object]) -> Settings:
 
 def injected(pod: Json, namespace_labels: Mapping[str, str], settings: Settings, *, native_nftables: bool) -> Json:
     """The pod as it runs. Raises `InjectionFailed` with what is wrong in its annotations."""
-    meta = pod["metadata"]
-    if not selected(meta["namespace"], namespace_labels, meta.get("labels") or {}, settings).inject:
-        return pod
     try:
-        outcome = inject(pod, settings)
+        outcome = inject(pod, settings, namespace_labels=namespace_labels)
     except (InjectionError, msgspec.ValidationError) as error:
         raise InjectionFailed(f"sidecar injection: {error}") from error
     match outcome:
         case Skipped():
             return pod
         case Injected(pod=changed):
-            return with_native_nftables(changed) if native_nftables else changed
+            return with_native_nftables(dict(changed)) if native_nftables else dict(changed)
+        case _:
+            assert_never(outcome)
 
 
 def with_native_nftables(pod: Json) -> Json:

@@ -12,6 +12,7 @@ import msgspec
 from lateen.local_runtime.environment import Host, Lookup, NotConfigured, container_environment, expand
 from lateen.local_runtime.images import DEFAULT_USER, Image, command_of
 from lateen.local_runtime.sandbox import Mount, ProcessSpec
+from lateen.local_runtime.syscalls import CAPABILITIES
 from lateen.local_runtime.volumes import Files, Volume
 from lateen.local_runtime.workloads import Json
 
@@ -30,15 +31,9 @@ _ROOT_CAPABILITIES: Final = frozenset(
 )
 """What container runtimes give a process of uid 0 unless told otherwise."""
 
-_ALL_CAPABILITIES: Final = _ROOT_CAPABILITIES | frozenset(
-    {
-        "AUDIT_CONTROL", "AUDIT_READ", "BLOCK_SUSPEND", "BPF", "CHECKPOINT_RESTORE", "DAC_READ_SEARCH",
-        "IPC_LOCK", "IPC_OWNER", "LEASE", "LINUX_IMMUTABLE", "MAC_ADMIN", "MAC_OVERRIDE", "NET_ADMIN",
-        "NET_BROADCAST", "PERFMON", "SYSLOG", "SYS_ADMIN", "SYS_BOOT", "SYS_MODULE", "SYS_NICE", "SYS_PACCT",
-        "SYS_PTRACE", "SYS_RAWIO", "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "WAKE_ALARM"
-    }
-)
 # fmt: on
+
+_ALL_CAPABILITIES: Final = frozenset(CAPABILITIES)
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
