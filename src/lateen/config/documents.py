@@ -31,7 +31,7 @@ from lateen.config.yaml_scalars import Scalar, as_key, plain
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MARKER = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 _ONLY_PREAMBLE = re.compile(r"(\s*(%.*|#.*)?(\n|$))*")
-_SURROGATE = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+_SURROGATES = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 _STANDARD_TAGS = "tag:yaml.org,2002:"
 MAX_DEPTH = 100
 MAX_NODES = 1_000_000
@@ -255,7 +255,7 @@ def _scalar(event: ScalarEvent) -> Scalar:
 def _lines(text: str, nth: int) -> dict[Path, int]:
     """The line of every key and list item of one document; nothing for text the YAML reader cannot take."""
     if text.lstrip().startswith("{"):  # JSON may have tabs and halves of characters, which YAML does not take
-        text = _SURROGATE.sub(r"\\ufffd", text.replace("\t", " "))
+        text = _SURROGATES.sub(lambda found: json.loads(f'"{found[0]}"'), text.replace("\t", " "))
     loader = _LOADER(text)
     lines: dict[Path, int] = {}
     try:
