@@ -58,7 +58,10 @@ _LINKS: Final = {
     "var/lock": "/run/lock",
     "etc/mtab": "/proc/self/mounts",
 }
-_DIRECTORIES: Final = "dev dev/pts dev/shm etc home media mnt opt proc run run/lock srv sys var var/cache var/lib var/log var/spool".split()
+_DIRECTORIES: Final = (
+    *"dev dev/pts dev/shm etc home media mnt opt proc run run/lock srv sys".split(),
+    *"var var/cache var/lib var/log var/spool".split(),
+)
 _SPECIAL: Final = (
     MountSpecial("proc", "proc", "", False),
     MountSpecial("sysfs", "sys", "", True),
@@ -80,6 +83,10 @@ class Host(Protocol):
 
     def kind(self, path: str) -> Kind | None:
         """What is there; None if nothing is."""
+        ...
+
+    def resolve(self, path: str) -> str:
+        """The same path without links, as far as it exists."""
         ...
 
     def target(self, path: str) -> str:
@@ -164,14 +171,14 @@ class RootFilesystem:
     def mount(self, mount: Mount) -> None:
         """Mount a volume; one that belongs inside another is given after it."""
         source = str(mount.source)
-        kind = self._host.kind(os.path.realpath(source))
+        kind = self._host.kind(self._host.resolve(source))
         if kind is None:
             raise StartError(f"mount at {mount.target}: its source {source} does not exist")
         self._insert(_parts(mount.target), _Bound(source, kind, system=False, read_only=mount.read_only))
 
     def show(self, path: Path) -> None:
         """Show a file or directory of the host at its own path, read-only; nothing happens if there is none."""
-        kind = self._host.kind(os.path.realpath(path))
+        kind = self._host.kind(self._host.resolve(str(path)))
         if kind is not None:
             self._insert(_parts(str(path)), _Bound(str(path), kind, system=True, read_only=True))
 
@@ -359,6 +366,10 @@ class ThisHost:
         if stat.S_ISLNK(mode):
             return Kind.LINK
         return Kind.DIRECTORY if stat.S_ISDIR(mode) else Kind.FILE
+
+    def resolve(self, path: str) -> str:
+        """As realpath gives it."""
+        return os.path.realpath(path)
 
     def target(self, path: str) -> str:
         """As readlink gives it."""

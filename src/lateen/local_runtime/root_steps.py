@@ -108,6 +108,12 @@ def pack(steps: Iterable[Step]) -> tuple[tuple[Any, ...], ...]:
     return tuple((_INDEX[type(step)], *step) for step in steps)
 
 
+def unpack(packed: tuple[Any, ...]) -> Step:
+    """The step of a plain tuple."""
+    index, *fields = packed
+    return _CLASSES[index](*fields)
+
+
 def lay_out(root: str, packed: Iterable[tuple[Any, ...]]) -> None:
     """Make `root`, an empty directory, the root of this process as the packed steps say.
 
@@ -117,8 +123,8 @@ def lay_out(root: str, packed: Iterable[tuple[Any, ...]]) -> None:
     syscalls.mount("tmpfs", root, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, _ROOT_SIZE)
     os.chdir(root)
     os.umask(0)
-    for index, *fields in packed:
-        _carry_out(_CLASSES[index](*fields))
+    for step in packed:
+        _carry_out(unpack(step))
     syscalls.swap_root(root)
 
 
