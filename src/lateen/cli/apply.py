@@ -24,6 +24,8 @@ def command(names: tuple[str, ...], namespace: str, dry_run: bool, state_dir: Pa
     from lateen.cli.manifests import read
 
     documents, refused = read(names, namespace)
+    if not documents:
+        return 1
     items = [{"object": each.raw, "origin": _absolute(str(each.origin))} for each in documents]
     with mesh(state_dir) as client:
         answer = client.request(

@@ -62,6 +62,8 @@ def _chunks(log: BinaryIO) -> Iterator[bytes]:
 def _tail_offset(log: BinaryIO, lines: int) -> int:
     """Where the last `lines` lines start; an unfinished last line counts as one."""
     end = log.seek(0, os.SEEK_END)
+    if lines == 0:
+        return end
     position, wanted = end, lines + 1
     while position > 0 and wanted > 0:
         start = max(0, position - _CHUNK)
