@@ -9,7 +9,8 @@ import pytest
 
 from lateen.iptables.nft import transaction
 from lateen.iptables.options import parse
-from lateen.iptables.plan import Host, plan
+from lateen.iptables.plan import plan
+from lateen.iptables.planner import Host
 from lateen.iptables.restore import restore_lines
 from lateen.iptables.rules import Family
 from lateen.iptables.validate import validated

@@ -12,7 +12,8 @@ from lateen.iptables.errors import ConfigurationError, InterceptionError
 from lateen.iptables.host import detect
 from lateen.iptables.nft import body, chain_name
 from lateen.iptables.options import Options, parse, usage
-from lateen.iptables.plan import Host, captures_dns, plan
+from lateen.iptables.plan import plan
+from lateen.iptables.planner import Host, captures_dns
 from lateen.iptables.programs import RealPrograms, RecordedPrograms
 from lateen.iptables.restore import command
 from lateen.iptables.rules import Rule

@@ -6,7 +6,7 @@ from lateen.iptables.errors import ApplyError
 from lateen.iptables.live_state import LiveState, compare, parse_save
 from lateen.iptables.nft import removal, transaction
 from lateen.iptables.options import Options
-from lateen.iptables.plan import Host
+from lateen.iptables.planner import Host
 from lateen.iptables.programs import Programs
 from lateen.iptables.restore import new_chains, restore_lines, specification
 from lateen.iptables.rules import HOOKS, Family, Jump, Rule, Table

@@ -7,7 +7,7 @@ from pwd import getpwnam
 
 from lateen.iptables.errors import ConfigurationError
 from lateen.iptables.options import Options
-from lateen.iptables.plan import Host
+from lateen.iptables.planner import Host
 
 _RTM_GETADDR, _RTM_NEWADDR = 22, 20
 _NLM_REQUEST_DUMP = 0x301

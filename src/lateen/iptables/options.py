@@ -6,16 +6,15 @@ without a parser library because every pod pays for what is imported here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 from lateen.iptables.errors import UsageError
+from lateen.iptables.value import Value
 
 Texts = tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(Value):
     """What to intercept and how; field names are the flags' long names without Istio's prefixes.
 
     Lists hold the items as written, without empty ones; a list that is exactly `("*",)` means all.
@@ -59,7 +58,7 @@ class Options:
     loopback_cidr: str = "127.0.0.1/32"
     envoy_user: str = "istio-proxy"
     dry_run_file: str = ""
-    help: bool = field(default=False, compare=False)
+    help: bool = False
 
     @property
     def transparent(self) -> bool:
@@ -183,10 +182,9 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
 
 def usage() -> str:
     """The help text: every flag with its environment variable, default and meaning."""
-    defaults = {option.name: option.default for option in fields(Options)}
     lines = ["Usage: lateen iptables [flags]", "", "Programs traffic interception in this network namespace.", ""]
     for flag in _FLAGS:
-        default = defaults[flag.option]
+        default = getattr(Options, flag.option)
         shown = ",".join(default) if isinstance(default, tuple) else default
         note = f" (default {shown})" if shown not in ("", False) else ""
         variable = f" [{flag.variable}]" if flag.in_environment else ""

@@ -4,9 +4,10 @@ A rule is one thing said once for one or both IP families. Matches stand in the 
 names of tables and chains are iptables', and `nft` derives its own from them.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
+
+from lateen.iptables.value import Value
 
 
 class Family(StrEnum):
@@ -80,23 +81,20 @@ class Marked(StrEnum):
     CONNECTION = "connection"
 
 
-@dataclass(frozen=True)
-class Interface:
+class Interface(Value):
     """The packet comes in or goes out by this interface."""
 
     direction: Direction
     name: str
 
 
-@dataclass(frozen=True)
-class Protocol:
+class Protocol(Value):
     """The packet is of this transport."""
 
     transport: Transport
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(Value):
     """One end of the packet is in the range, or is not; ranges keep their host bits."""
 
     side: Side
@@ -104,8 +102,7 @@ class Address:
     negated: bool = False
 
 
-@dataclass(frozen=True)
-class Port:
+class Port(Value):
     """One end of the packet is one of the ports, or none of them; implies the transport."""
 
     transport: Transport
@@ -114,8 +111,7 @@ class Port:
     negated: bool = False
 
 
-@dataclass(frozen=True)
-class Owner:
+class Owner(Value):
     """The sending process has this user or group, or has not."""
 
     kind: OwnerKind
@@ -123,15 +119,13 @@ class Owner:
     negated: bool = False
 
 
-@dataclass(frozen=True)
-class ConnectionState:
+class ConnectionState(Value):
     """Connection tracking gives the packet one of these states, in upper case."""
 
     states: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Mark:
+class Mark(Value):
     """The packet or its connection carries the mark, or does not."""
 
     of: Marked
@@ -150,22 +144,19 @@ class Verdict(StrEnum):
     DROP = "DROP"
 
 
-@dataclass(frozen=True)
-class Jump:
+class Jump(Value):
     """Go on in another chain of ours."""
 
     chain: Chain
 
 
-@dataclass(frozen=True)
-class Redirect:
+class Redirect(Value):
     """Send the connection to a port of this host."""
 
     port: str
 
 
-@dataclass(frozen=True)
-class TransparentProxy:
+class TransparentProxy(Value):
     """Hand the packet, addresses unchanged, to a transparent socket on the port, and mark it."""
 
     port: str
@@ -173,25 +164,21 @@ class TransparentProxy:
     family: Family
 
 
-@dataclass(frozen=True)
-class SetMark:
+class SetMark(Value):
     """Mark the packet."""
 
     value: str
 
 
-@dataclass(frozen=True)
-class SaveMark:
+class SaveMark(Value):
     """Copy the packet's mark to its connection."""
 
 
-@dataclass(frozen=True)
-class RestoreMark:
+class RestoreMark(Value):
     """Copy the connection's mark to the packet."""
 
 
-@dataclass(frozen=True)
-class Zone:
+class Zone(Value):
     """Track the connection in a zone of its own, so that equal tuples on both ways of DNS do not collide."""
 
     number: int
@@ -200,8 +187,7 @@ class Zone:
 Target: TypeAlias = Verdict | Jump | Redirect | TransparentProxy | SetMark | SaveMark | RestoreMark | Zone
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(Value):
     """One rule: where it stands, what it matches, what it does, and what it is for.
 
     `position` is the 1-based place of an insert, None for an append. `why` is one plain sentence.

@@ -6,7 +6,6 @@ with an error that does not name the flag.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from lateen.iptables.errors import ConfigurationError
 from lateen.iptables.options import Options, Texts
@@ -60,8 +59,7 @@ def validated(options: Options) -> Options:
             )
     if problems:
         raise ConfigurationError("; ".join(problems))
-    return replace(
-        options,
+    return options.replaced(
         loopback_cidr=loopback,
         outbound_cidrs=ranges.get("outbound_cidrs", options.outbound_cidrs),
         outbound_cidrs_exclude=ranges.get("outbound_cidrs_exclude", options.outbound_cidrs_exclude),

@@ -7,7 +7,8 @@ from lateen.iptables.errors import ApplyError
 from lateen.iptables.live_state import LiveState, compare, parse_save
 from lateen.iptables.nft import transaction
 from lateen.iptables.options import Options, parse
-from lateen.iptables.plan import Host, plan
+from lateen.iptables.plan import plan
+from lateen.iptables.planner import Host
 from lateen.iptables.programs import RecordedPrograms
 from lateen.iptables.restore import restore_lines
 from lateen.iptables.rules import Family, Rule

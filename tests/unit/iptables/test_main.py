@@ -6,7 +6,8 @@ import pytest
 from lateen.iptables import __main__ as program
 from lateen.iptables.errors import ConfigurationError
 from lateen.iptables.options import parse
-from lateen.iptables.plan import Host, plan
+from lateen.iptables.plan import plan
+from lateen.iptables.planner import Host
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,8 @@ import pytest
 
 from lateen.iptables.nft import body, removal, transaction
 from lateen.iptables.options import Options, parse
-from lateen.iptables.plan import Host, captures_dns, plan
+from lateen.iptables.plan import plan
+from lateen.iptables.planner import Host, captures_dns
 from lateen.iptables.restore import command, restore_lines
 from lateen.iptables.rules import Family, Rule, Table
 
