@@ -13,7 +13,7 @@ import socket
 import struct
 from collections.abc import Mapping
 from enum import Enum
-from typing import Final
+from typing import Final, cast
 
 import dns.exception
 import dns.flags
@@ -212,8 +212,8 @@ class _Datagrams(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        # uvloop's transports have the interface without being of the class.
+        self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         reply = answer(self._server.zone, data, datagram=True)
