@@ -6,6 +6,7 @@ Istio's messages forbid unknown fields; Kubernetes' let them pass, as the mesh r
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import lru_cache
 from typing import Annotated, Any, Self
 
 import msgspec
@@ -36,6 +37,7 @@ class Duration(timedelta):
     """A time span written as in Istio's API: `10s`, `1.5s`, `250ms`, `1h30m`."""
 
     @classmethod
+    @lru_cache(maxsize=1024)  # a configuration has few different ones
     def parse(cls, text: str) -> Self:
         """Raises `ValueError` when the text is not a duration."""
         digits = text.removeprefix("-")

@@ -28,6 +28,7 @@ _GRPC_CONDITIONS = "cancelled deadline-exceeded internal resource-exhausted unav
 RETRY_CONDITIONS = frozenset(f"{_HTTP_CONDITIONS} {_GRPC_CONDITIONS}".split())
 """What Envoy knows to retry on."""
 
+_STATUSES = frozenset(str(int(status)) for status in HTTPStatus)
 _ACTIONS = (
     ("route", "route"),
     ("redirect", "redirect"),
@@ -197,9 +198,8 @@ def _retries(path: Path, retries: HTTPRetry | None) -> Iterator[Problem]:
         )
     yield from _zero_or_more((*path, "perTryTimeout"), retries.per_try_timeout)
     yield from at_least_a_millisecond((*path, "backoff"), retries.backoff)
-    statuses = {str(int(status)) for status in HTTPStatus}
     for condition in filter(None, (part.strip() for part in (retries.retry_on or "").split(","))):
-        if condition not in RETRY_CONDITIONS and condition not in statuses:
+        if condition not in RETRY_CONDITIONS and condition not in _STATUSES:
             known = ", ".join(sorted(RETRY_CONDITIONS))
             yield Problem((*path, "retryOn"), f"`{condition}` is neither a status nor one of {known}")
 

@@ -53,7 +53,8 @@ def not_a_host(host: str, *, wildcard: bool = True) -> str | None:
 
 
 def not_a_host_or_address(host: str, *, wildcard: bool = True) -> str | None:
-    return None if is_address(host) else not_a_host(host, wildcard=wildcard)
+    wrong = not_a_host(host, wildcard=wildcard)
+    return None if wrong is None or is_address(host) else wrong
 
 
 def not_a_port(number: int) -> str | None:
