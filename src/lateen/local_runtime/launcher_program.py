@@ -28,6 +28,7 @@ from lateen.local_runtime.launcher_messages import (
     Signal,
     StartContainer,
     Started,
+    descriptors_of,
     encode,
     receive,
 )
@@ -44,16 +45,15 @@ _SETTINGS: Final = {
 class _Child:
     """A process that was forked: until `status` ends it is on its way to its program."""
 
-    def __init__(self, id: int, pid: int, status: int, *, pod: bool = False, container: bool = False) -> None:
+    def __init__(self, id: int, pid: int, status: socket.socket, *, pod: bool = False) -> None:
         self.id = id
         self.pid = pid
         self.pidfd = os.pidfd_open(pid)
-        self.status: int | None = status
+        self.status: socket.socket | None = status
         self.text = b""
         self.started = False
         self.pod = pod
-        self.container = container
-        self.mount_namespace = 0
+        self.mounts = -1  # of a container: a descriptor of its mount namespace, so that its number is not used again
 
 
 class _Launcher:
@@ -116,7 +116,6 @@ class _Launcher:
         self._fork(
             request.id,
             lambda status: container_entry.start(request, pod, self._staging, descriptors, status),
-            container=True,
         )
 
     def _execute(self, request: Execute, descriptors: tuple[int, ...]) -> None:
@@ -136,38 +135,41 @@ class _Launcher:
         syscalls.setns(pod.pidfd, syscalls.CLONE_NEWPID)
         return pod.pidfd
 
-    def _fork(self, id: int, enter: Callable[[int], NoReturn], *, pod: bool = False, container: bool = False) -> None:
-        reading, writing = os.pipe()
+    def _fork(self, id: int, enter: Callable[[int], NoReturn], *, pod: bool = False) -> None:
+        reading, writing = socket.socketpair()
         try:
             pid = os.fork()
             if pid == 0:
-                _never_return(enter, writing)
+                _never_return(enter, writing.fileno())
         finally:
-            os.close(writing)
+            writing.close()
             syscalls.setns(self._own_pids, syscalls.CLONE_NEWPID)
-        child = _Child(id, pid, reading, pod=pod, container=container)
+        child = _Child(id, pid, reading, pod=pod)
         self._children[id] = child
-        for descriptor in (reading, child.pidfd):
+        for descriptor in (reading.fileno(), child.pidfd):
             self._by_descriptor[descriptor] = child
             self._poll.register(descriptor, select.EPOLLIN)
 
     def _follow(self, child: _Child, descriptor: int) -> None:
-        if descriptor == child.status:
+        if child.status is not None and descriptor == child.status.fileno():
             self._read_status(child)
         elif child.pidfd == descriptor:
             self._reap(child)
 
     def _read_status(self, child: _Child) -> None:
         assert child.status is not None
-        text = os.read(child.status, 4096)
-        child.text += text
+        text, ancillary, _, _ = child.status.recvmsg(4096, socket.CMSG_SPACE(4))
+        for descriptor in descriptors_of(ancillary):
+            child.mounts = descriptor
+            os.set_inheritable(descriptor, False)
+        child.text += text.removeprefix(container_entry.MOUNTS)
         if text and not child.pod:
             return  # the end of file follows
-        self._let_go(child.status)
+        self._let_go(child.status.fileno())
+        child.status.close()
         child.status = None
         if child.text == (pod_holder.READY if child.pod else b""):
             child.started = True
-            child.mount_namespace = _mount_namespace(child.pid) if child.container else 0
             self._say(Started(child.id, child.pid))
 
     def _reap(self, child: _Child) -> None:
@@ -177,9 +179,11 @@ class _Launcher:
         while child.status is not None:
             self._read_status(child)
         self._let_go(child.pidfd)
+        os.close(child.pidfd)
         del self._children[child.id]
-        if child.mount_namespace:
-            _kill_all_in(child.mount_namespace)
+        if child.mounts >= 0:
+            _kill_all_in(os.fstat(child.mounts).st_ino)
+            os.close(child.mounts)
         if child.started:
             code = os.waitstatus_to_exitcode(status)
             self._say(Ended(child.id, code if code >= 0 else 128 - code))
@@ -189,7 +193,6 @@ class _Launcher:
     def _let_go(self, descriptor: int) -> None:
         self._poll.unregister(descriptor)
         del self._by_descriptor[descriptor]
-        os.close(descriptor)
 
     def _say(self, message: Message) -> None:
         header, body = encode(message)
@@ -209,7 +212,7 @@ def _mount_namespace(pid: int) -> int:
     try:
         return os.stat(f"/proc/{pid}/ns/mnt").st_ino
     except OSError:
-        return 0  # it has ended already, before it can have left anything behind
+        return 0
 
 
 def _kill_all_in(mount_namespace: int) -> None:
