@@ -23,6 +23,7 @@ from lateen.inject.pods import INIT, LISTS, PROXY, VALIDATION, JsonMap
 from lateen.inject.policy import decide, selected
 from lateen.inject.proxy_config import ProxyConfig, parse_annotation
 from lateen.inject.settings import Settings
+from lateen.inject.shape_checks import check_shape
 from lateen.inject.templates import TEMPLATES
 
 _TEMPLATES = "inject.istio.io/templates"
@@ -57,6 +58,8 @@ def inject(
     The pod is JSON as the API has it; its namespace is `metadata.namespace`. Without an owner it is read off the pod.
     With `namespace_labels` the selectors of a cluster's webhook are asked first. Raises `InjectionError`.
     """
+    check_shape(pod)
+    pod = normalised(pod)
     if namespace_labels is not None:
         namespace = (pod.get("metadata") or {}).get("namespace") or "default"
         chosen = selected(namespace, namespace_labels, pods.labels(pod), settings)
@@ -70,7 +73,7 @@ def inject(
     config = settings.mesh.proxy_config
     if _CONFIG in annotations:
         config = config.over(parse_annotation(annotations[_CONFIG]))
-    run = _Injection(dict(pod), settings, config, owner or owner_of(pod), [f"Injected because {decision.reason}."])
+    run = _Injection(pod, settings, config, owner or owner_of(pod), [f"Injected because {decision.reason}."])
     return Injected(run.result(), tuple(run.reasons))
 
 

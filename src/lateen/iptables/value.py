@@ -13,7 +13,7 @@ class Value:
     _names: ClassVar[tuple[str, ...]]
 
     def __init_subclass__(cls) -> None:
-        cls._names = cls.__match_args__ = tuple(cls.__annotations__)  # type: ignore[attr-defined] # mypy has its own
+        cls._names = cls.__match_args__ = tuple(cls.__annotations__)  # type: ignore[attr-defined, misc] # mypy has its own
 
     def __init__(self, *values: Any, **named: Any) -> None:
         given = dict(zip(self._names, values, strict=False)) | named
