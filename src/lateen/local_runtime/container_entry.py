@@ -11,12 +11,14 @@ import errno
 import fcntl
 import os
 import signal
+import socket
 import termios
 from typing import Final, NoReturn
 
 from lateen.local_runtime import root_steps, syscalls
 from lateen.local_runtime.launcher_messages import Process, StartContainer
 
+MOUNTS: Final = b"\0"
 _POD_NAMESPACES: Final = syscalls.CLONE_NEWNET | syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWIPC
 _DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _DEFAULT_SIGNALS: Final = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT)
@@ -31,10 +33,18 @@ def start(request: StartContainer, pod: int, staging: str, descriptors: tuple[in
     try:
         syscalls.setns(pod, _POD_NAMESPACES)
         syscalls.unshare(syscalls.CLONE_NEWNS)
+        _hand_over_mounts(status)
         root_steps.lay_out(staging, request.steps)
         _execute(Process(*request.process), descriptors)
     except (OSError, NotExecutable) as error:
         _give_up(status, error)
+
+
+def _hand_over_mounts(status: int) -> None:
+    """By its mount namespace the launcher knows what belongs to the container, when it ends."""
+    connection = socket.socket(fileno=status)
+    socket.send_fds(connection, [MOUNTS], [os.open("/proc/self/ns/mnt", os.O_RDONLY)])
+    connection.detach()
 
 
 def join(process: Process, container: int, descriptors: tuple[int, ...], status: int) -> NoReturn:
