@@ -137,12 +137,18 @@ def _trouble(status: Json, init: list[Json], statuses: list[Json]) -> Trouble | 
 
 def _message(container: Json, state: Json) -> str:
     """What is said of the state, and how the last run ended."""
-    parts = list(_said(container, state))
-    return "; ".join(dict.fromkeys(part for part in parts if part))
+    told = ""
+    for part in _said(container, state):
+        if part not in told:
+            told = f"{told}; {part}" if told else part
+    return told
 
 
 def _said(container: Json, state: Json) -> Iterator[str]:
     yield str(state.get("message") or "")
     ended = state if "exitCode" in state else (container.get("lastState") or {}).get("terminated") or {}
+    if ended.get("reason") not in ("Error", "Completed"):
+        # Not the program's own doing, such as one that cannot be started; else the message only repeats its log.
+        yield str(ended.get("message") or "")
     if "exitCode" in ended:
         yield f"exit code {ended['exitCode']}"

@@ -39,8 +39,12 @@ def pod(phase: str = "Running", init: tuple[Json, ...] = (), containers: tuple[J
 
 
 def failed_init() -> Json:
-    last = {"terminated": {"exitCode": 2, "reason": "Error"}}
+    last = {"terminated": {"exitCode": 2, "reason": "Error", "message": "what its log says"}}
     return container("istio-init", waiting("CrashLoopBackOff", "back-off 10s"), restarts=1, last=last)
+
+
+def not_startable() -> Json:
+    return {"terminated": {"exitCode": 128, "reason": "StartError", "message": "no such program"}}
 
 
 @pytest.mark.parametrize(
@@ -85,6 +89,10 @@ def test_statuses_are_kubectls_and_say_what_is_waited_for(raw: Json, status: str
             Trouble("app", "Error", "exit code 3"),
         ),
         (pod("Failed", reason="Evicted", message="no room"), Trouble("", "Evicted", "no room")),
+        (
+            pod(containers=(container("app", waiting("CrashLoopBackOff", "back-off 10s"), last=not_startable()),)),
+            Trouble("app", "CrashLoopBackOff", "back-off 10s; no such program; exit code 128"),
+        ),
     ],
 )
 def test_trouble_names_the_container_and_the_reason(raw: Json, trouble: Trouble | None) -> None:
