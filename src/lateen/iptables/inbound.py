@@ -134,7 +134,6 @@ def transparent_marks(planner: Planner) -> Iterator[Rule]:
     mark = planner.options.tproxy_mark
     marked = Mark(Marked.PACKET, mark)
     connection = Mark(Marked.CONNECTION, mark)
-    from_loopback = Interface(Direction.IN, "lo")
     mangle = Table.MANGLE
     yield planner.rule(
         mangle, Chain.PREROUTING, (TCP, marked), SaveMark(), "The connection remembers that the proxy holds it."
@@ -164,14 +163,20 @@ def transparent_marks(planner: Planner) -> Iterator[Rule]:
         RestoreMark(),
         "Replies of a connection that the proxy holds are routed back to it.",
     )
+    yield from _transparent_exceptions(planner, marked)
+
+
+def _transparent_exceptions(planner: Planner, marked: Mark) -> Iterator[Rule]:
+    """What the inbound chain lets pass before it looks at ports."""
+    from_loopback = Interface(Direction.IN, "lo")
+    mangle = Table.MANGLE
     yield planner.rule(
         mangle,
         Chain.INBOUND,
         (TCP, marked),
         Verdict.RETURN,
         "What is marked already is not captured again.",
-        None,
-        1,
+        position=1,
     )
     for family in planner.families:
         yield planner.rule(
