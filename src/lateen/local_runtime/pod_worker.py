@@ -174,6 +174,8 @@ class PodWorker:
             back_off = back_off.after(outcome)
             if back_off.delay:
                 message = f"back-off {back_off.delay:.0f}s restarting failed container={name} pod={self.ref.name}"
+                if outcome.reason == "StartError":  # nothing else tells why: there is no log
+                    message += f": {outcome.message}"
                 self._change(name, last=outcome, state=Waiting("CrashLoopBackOff", message))
                 await self._pause(back_off.delay)
             if self._stopping.is_set():
