@@ -93,13 +93,17 @@ class Response:
 class AdsStream:
     """One stream of delta discovery. `updates` is shared between streams; `take_events` gives what happened, once."""
 
-    __slots__ = ("_clusters", "_events", "_offers", "_updates", "_watches")
+    __slots__ = ("_clusters", "_complete", "_events", "_offers", "_updates", "_watches", "waiting")
 
     def __init__(self, updates: Updates) -> None:
         self._updates = updates
         self._watches: list[Watch] = []
         self._offers: dict[str, Offer] = {}
         self._events: list[Event] = []
+        self.waiting = False
+        """Something to be sent waits for the client's answer, or for what it may still ask for."""
+        self._complete = False
+        """A type that has not been asked for by now is one that the client does not use."""
         self._clusters: tuple[Update, ...] | None = ()
         """Clusters sent before load assignments were first asked for; None when they are no longer of interest."""
 
@@ -124,16 +128,12 @@ class AdsStream:
         return self._advance()
 
     def release(self) -> list[Response]:
-        """Wait no longer for any answer that is missing; what waited for it is returned."""
+        """Wait no longer for any answer or request that is missing; what waited for it is returned."""
+        self._complete = True
         for watch in self._watches:
             for flight in watch.flights:
                 flight.overdue = True
-        return self._advance()
-
-    @property
-    def waiting(self) -> bool:
-        """Something to be sent waits for the client's answer."""
-        return any(watch.due and (watch.busy or self._held_back(watch)) for watch in self._watches)
+        return self._advance(patient=False)
 
     def take_events(self) -> list[Event]:
         """What has happened since the last call, in order."""
@@ -198,33 +198,42 @@ class AdsStream:
 
     # responses
 
-    def _advance(self) -> list[Response]:
+    def _advance(self, patient: bool = True) -> list[Response]:
         """Everything that may be sent now. Finding that there is nothing to send may settle a type others wait for."""
         responses: list[Response] = []
         progress = True
         while progress:
-            progress = False
+            progress = self.waiting = False
             for watch in self._watches:
-                if watch.offered is None or watch.busy:
-                    continue
-                if watch.due and not self._held_back(watch):
-                    self._send(watch, responses)
-                    progress = True
-                elif watch.lingering and not watch.due and self._unused(watch):
-                    self._send_gone(watch, responses)
-                    progress = True
+                if watch.due:
+                    if watch.busy or (patient and self._held_back(watch)):
+                        self.waiting = True
+                    else:
+                        self._send(watch, responses)
+                        progress = True
+                elif watch.lingering and watch.offered is not None and not watch.busy:
+                    if self._unused(watch):
+                        self._send_gone(watch, responses)
+                        progress = True
+                    elif not self._complete:
+                        self.waiting = True
         return responses
 
     def _held_back(self, watch: Watch) -> bool:
-        """A type's first answer never waits: the client has nothing yet that could break."""
-        if not watch.answered_before:
+        """A first answer does not wait if the client has nothing yet that could break."""
+        if watch.empty_handed:
             return False
         needs = NEEDS.get(watch.type_url, ())
         return any(need is not None and need.busy for need in map(self._watch, needs))
 
     def _unused(self, watch: Watch) -> bool:
-        users = USERS.get(watch.type_url, ())
-        return all(user is None or user.quiet for user in map(self._watch, users))
+        """Nothing that the client has can use what it should have no more.
+
+        A client that reconnects asks for one type after another, and has brought the users of what is gone with it.
+        """
+        absent_is_unused = self._complete or not watch.resumed
+        users = map(self._watch, USERS.get(watch.type_url, ()))
+        return all(absent_is_unused if user is None else user.quiet for user in users)
 
     def _send(self, watch: Watch, responses: list[Response]) -> None:
         unprompted = not watch.fresh
@@ -261,8 +270,12 @@ class AdsStream:
                 self._clusters = None
 
     def _forget_assignments(self, endpoints: Watch) -> None:
-        """A client that reconnects may name load assignments that clusters sent since have made it forget."""
-        if self._clusters is None:
+        """A client that reconnects may name load assignments that clusters sent since have made it forget.
+
+        Envoy asks for clusters first, unless a cluster of the earlier stream is still warming; then it does not ask for
+        clusters before that one has its load assignment, even if it had the same one before the cluster changed.
+        """
+        if self._clusters is None or self._watch(CLUSTER) is None:
             endpoints.distrust(endpoints.subscription.names)
         else:
             for update in self._clusters:

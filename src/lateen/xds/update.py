@@ -115,6 +115,11 @@ class Updates:
             self._subscriptions.popitem(last=False)
         return found
 
+    @property
+    def kept_bytes(self) -> int:
+        """About how much is kept."""
+        return self._used
+
     def _restricted(self, key: Hashable, update: Update, names: frozenset[str]) -> Update:
         if len(update.changed) <= 8:  # cheaper to do again than to look up
             return update.only(names)

@@ -62,7 +62,7 @@ class Watch:
 
     __slots__ = (
         "_held", "_nonces", "_refused", "_retries", "accepted", "error", "flights", "fresh", "lingering",
-        "nonce_accepted", "offered", "owed", "sent", "subscription", "type_url",
+        "nonce_accepted", "offered", "owed", "resumed", "sent", "subscription", "type_url",
     )  # fmt: skip
 
     def __init__(self, type_url: str) -> None:
@@ -80,6 +80,8 @@ class Watch:
         self.accepted = ""
         self.nonce_accepted = ""
         self.error = ""
+        self.resumed = False
+        """The client brought something from an earlier stream."""
         self._held: Mapping[str, str] = {}
         self._refused: dict[str, bytes] = {}
         self._retries: list[frozenset[str]] = []
@@ -92,6 +94,7 @@ class Watch:
         self.subscription = updates.shared(change.subscription)
         if held:
             self._held = held
+            self.resumed = True
         else:
             self.owed |= change.asked
         if change.everything:
@@ -121,9 +124,12 @@ class Watch:
     @property
     def due(self) -> bool:
         """There is something to find out or to send, apart from lingering names."""
-        return self.offered is not None and (
-            self.fresh or bool(self.owed) or bool(self._retries) or self.sent.version != self.offered.version
-        )
+        offered = self.offered
+        if offered is None:
+            return False
+        if self.sent is not offered and self.sent.version != offered.version:
+            return True
+        return self.fresh or bool(self.owed) or bool(self._retries)
 
     @property
     def quiet(self) -> bool:
@@ -131,9 +137,9 @@ class Watch:
         return not (self.busy or self.due or self.lingering or self._refused)
 
     @property
-    def answered_before(self) -> bool:
-        """Something has been sent on this stream."""
-        return self._nonces > 0
+    def empty_handed(self) -> bool:
+        """The client cannot have anything of this type."""
+        return not (self._nonces or self.resumed)
 
     # what to send
 

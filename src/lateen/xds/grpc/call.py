@@ -57,6 +57,9 @@ class Carrier(Protocol):
     def wants_to_send(self, call: "Call") -> None:
         """The call has something to write."""
 
+    def resumed(self, call: "Call") -> None:
+        """The call reads again."""
+
 
 HandlerFactory = Callable[["Call"], Handler]
 
@@ -81,7 +84,7 @@ class Call:
         self._opened = False
         self._final: Headers | None = None
         self._paused = False
-        self._unread: list[tuple[bytes, int, bool]] = []
+        self._unread: deque[tuple[bytes, int, bool]] = deque()
 
     # for handlers
 
@@ -89,11 +92,11 @@ class Call:
         """Send one message that consists of these pieces. Nothing is sent after `finish`."""
         if self._final is not None:
             return
-        head = prefix(pieces)
-        if sum(map(len, pieces)) <= _JOINED:
-            self._outbox.append(b"".join((head, *pieces)))
+        size = sum(map(len, pieces))
+        if size <= _JOINED:
+            self._outbox.append(b"".join((prefix(size), *pieces)))
         else:
-            self._outbox.append(head)
+            self._outbox.append(prefix(size))
             self._outbox.extend(memoryview(piece) for piece in pieces if piece)
         self._carrier.wants_to_send(self)
 
@@ -110,7 +113,12 @@ class Call:
     @property
     def unsent(self) -> bool:
         """Something waits for the client to read it."""
-        return bool(self._outbox) or self._carrier.engine.queued(self.stream_id) > 0
+        return bool(self._outbox) or self.queued_in_engine > 0
+
+    @property
+    def queued_in_engine(self) -> int:
+        """How many bytes the engine holds for this call alone."""
+        return self._carrier.engine.queued(self.stream_id)
 
     def pause(self) -> None:
         """Take no more messages for now; the client may send as much as its window allows, and no more."""
@@ -119,10 +127,14 @@ class Call:
     def resume(self) -> None:
         """Take messages again."""
         self._paused = False
-        while self._unread and not self._paused:
-            self._read(*self._unread.pop(0))
+        self._carrier.resumed(self)
 
     # for the connection
+
+    def read_on(self) -> None:
+        """Take what came in while the call was paused."""
+        while self._unread and not self._paused:
+            self._read(*self._unread.popleft())
 
     def body(self, data: bytes, size: int, ended: bool) -> None:
         """A piece of the client's body."""

@@ -10,7 +10,7 @@ import logging
 import socket
 import struct
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, cast
 
 from lateen.xds.grpc.call import Call, HandlerFactory, Peer
 from lateen.xds.grpc.engine import Engine, EngineError, EngineKind, Headers, Limits
@@ -61,8 +61,8 @@ class GrpcConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports have the interface without being of the class.
+        self._transport = transport = cast("asyncio.Transport", transport)
         transport.set_write_buffer_limits(high=_CHUNK)
         self._peer = _peer(transport)
         self._joined(self)
@@ -153,6 +153,14 @@ class GrpcConnection(asyncio.Protocol):
         if not self._inside:
             self._flush()
 
+    def resumed(self, call: Call) -> None:
+        """See `Carrier`."""
+        try:
+            call.read_on()
+        except Exception as error:
+            self._failed(call, error)
+        self._flush()
+
     # the server's side
 
     def shut_down(self, message: str) -> None:
@@ -174,8 +182,9 @@ class GrpcConnection(asyncio.Protocol):
         if transport is None or self._inside:
             return
         while not self._blocked:
-            for call in list(self._backlog.values()):
-                self._pump(call)
+            if self._backlog:
+                for call in list(self._backlog.values()):
+                    self._pump(call)
             data = self.engine.take(_CHUNK)
             if not data:
                 break

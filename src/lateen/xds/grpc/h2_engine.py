@@ -18,7 +18,7 @@ from h2.events import (
     TrailersReceived,
 )
 from h2.exceptions import H2Error
-from h2.settings import SettingCodes
+from h2.settings import SettingCodes, Settings
 
 from lateen.xds.grpc.engine import EngineError, EngineSink, Headers, Limits
 
@@ -52,10 +52,14 @@ class H2Engine:
         self._closed = False
         self._resets = 0
         self._connection = H2Connection(H2Configuration(client_side=False, header_encoding=None))
-        settings = self._connection.local_settings
-        settings[SettingCodes.MAX_CONCURRENT_STREAMS] = limits.max_concurrent_streams
-        settings[SettingCodes.INITIAL_WINDOW_SIZE] = limits.stream_window
-        settings[SettingCodes.MAX_HEADER_LIST_SIZE] = limits.max_header_bytes
+        self._connection.local_settings = Settings(
+            client=False,
+            initial_values={
+                SettingCodes.MAX_CONCURRENT_STREAMS: limits.max_concurrent_streams,
+                SettingCodes.INITIAL_WINDOW_SIZE: limits.stream_window,
+                SettingCodes.MAX_HEADER_LIST_SIZE: limits.max_header_bytes,
+            },
+        )
         self._connection.initiate_connection()
         self._connection.increment_flow_control_window(limits.connection_window - _DEFAULT_WINDOW)
 

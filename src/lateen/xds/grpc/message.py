@@ -1,7 +1,6 @@
 """Length-prefixed messages, as gRPC puts them into the body of an HTTP/2 stream: a flag, a length, the message."""
 
 import struct
-from collections.abc import Sequence
 from typing import Final
 
 from lateen.xds.grpc.status import CallError, Status
@@ -9,9 +8,9 @@ from lateen.xds.grpc.status import CallError, Status
 _PREFIX: Final = struct.Struct("!BI")
 
 
-def prefix(pieces: Sequence[bytes]) -> bytes:
-    """What goes before a message that consists of these pieces."""
-    return _PREFIX.pack(0, sum(map(len, pieces)))
+def prefix(size: int) -> bytes:
+    """What goes before a message of that size."""
+    return _PREFIX.pack(0, size)
 
 
 class MessageReader:

@@ -1,0 +1,114 @@
+import pytest
+from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest
+
+from lateen.xds.grpc.status import CallError, Status
+from lateen.xds.resource import CLUSTER, ENDPOINT, LISTENER, Offer, Resource
+from lateen.xds.stream import MOST_TYPES, Accepted, AdsStream, Refused, Subscribed
+from lateen.xds.update import Updates
+
+
+def offer(**contents: str) -> Offer:
+    return Offer(Resource(name, (text.encode(),)) for name, text in contents.items())
+
+
+def request(type_url: str, *subscribe: str, nonce: str = "", error: str = "") -> DeltaDiscoveryRequest:
+    message = DeltaDiscoveryRequest(type_url=type_url, resource_names_subscribe=subscribe, response_nonce=nonce)
+    if error:
+        message.error_detail.message = error
+    return message
+
+
+def test_events_tell_what_the_client_asked_for_and_answered() -> None:
+    stream = AdsStream(Updates())
+    offered = offer(a="1", b="1")
+    stream.offer({CLUSTER: offered})
+    stream.receive(request(CLUSTER))
+    stream.receive(request(CLUSTER, nonce="1"))
+    assert stream.take_events() == [Subscribed(CLUSTER), Accepted(CLUSTER, offered.version.hex())]
+    assert stream.take_events() == []
+
+
+def test_names_that_are_new_are_told_and_others_are_not() -> None:
+    stream = AdsStream(Updates())
+    stream.receive(request(ENDPOINT, "a"))
+    stream.take_events()
+    stream.receive(request(ENDPOINT, "a"))
+    assert stream.take_events() == []
+    stream.receive(request(ENDPOINT, "a", "b"))
+    assert stream.take_events() == [Subscribed(ENDPOINT)]
+
+
+def test_a_refusal_names_resource_version_and_error() -> None:
+    stream = AdsStream(Updates())
+    bad = Resource("a", (b"bad",))
+    stream.offer({CLUSTER: Offer([bad])})
+    stream.receive(request(CLUSTER))
+    stream.receive(request(CLUSTER, nonce="1", error="no such thing"))
+    assert stream.take_events()[1:] == [Refused(CLUSTER, ("a",), (bad.version,), "no such thing")]
+    status = stream.status()[CLUSTER]
+    assert (status.error, status.refused, status.synced) == ("no such thing", ("a",), False)
+    stream.offer({CLUSTER: offer(a="good")})
+    stream.receive(request(CLUSTER, nonce="2"))
+    status = stream.status()[CLUSTER]
+    assert (status.error, status.refused, status.synced) == ("", (), True)
+
+
+def test_status_tells_sent_and_accepted_apart() -> None:
+    stream = AdsStream(Updates())
+    first, second = offer(a="1"), offer(a="2")
+    stream.offer({CLUSTER: first})
+    stream.receive(request(CLUSTER))
+    assert not stream.status()[CLUSTER].synced
+    stream.receive(request(CLUSTER, nonce="1"))
+    assert stream.status()[CLUSTER].synced
+    stream.offer({CLUSTER: second})
+    status = stream.status()[CLUSTER]
+    assert (status.nonce_sent, status.nonce_accepted, status.synced) == ("2", "1", False)
+    assert (status.version_sent, status.version_accepted) == (second.version.hex(), first.version.hex())
+
+
+def test_a_stream_keeps_the_offer_and_no_list_of_its_own() -> None:
+    updates = Updates()
+    offered = offer(**{f"n{number}": "1" for number in range(100)})
+    names = sorted(offered.by_name())
+    streams = [AdsStream(updates) for _ in range(2)]
+    bodies = set()
+    for stream in streams:
+        stream.offer({ENDPOINT: offered})
+        (response,) = stream.receive(request(ENDPOINT, *names))
+        bodies.add(id(response.pieces[0]))
+        stream.receive(request(ENDPOINT, nonce="1"))
+    assert len(bodies) == 1
+
+
+def test_a_client_that_never_answers_is_not_sent_more_than_it_is_released_for() -> None:
+    stream = AdsStream(Updates())
+    stream.receive(request(LISTENER))
+    sent = [len(stream.offer({LISTENER: offer(a=str(number))})) for number in range(10)]
+    assert sent == [1] + [0] * 9
+    assert stream.waiting
+    assert len(stream.release()) == 1
+    assert not stream.waiting
+
+
+@pytest.mark.parametrize(
+    ("requests", "status"),
+    [
+        ([request("")], Status.INVALID_ARGUMENT),
+        ([request(f"type{number}") for number in range(MOST_TYPES + 1)], Status.RESOURCE_EXHAUSTED),
+        ([request(ENDPOINT, *map(str, range(200_001)))], Status.RESOURCE_EXHAUSTED),
+        (
+            [request(ENDPOINT, *map(str, range(150_000))), request(ENDPOINT, *map(str, range(100_000, 250_000)))],
+            Status.RESOURCE_EXHAUSTED,
+        ),
+    ],
+    ids=["no type", "too many types", "too many names", "too many names in all"],
+)
+def test_what_a_stream_does_not_take(requests: list[DeltaDiscoveryRequest], status: Status) -> None:
+    stream = AdsStream(Updates())
+    *taken, refused = requests
+    for each in taken:
+        stream.receive(each)
+    with pytest.raises(CallError) as error:
+        stream.receive(refused)
+    assert error.value.status is status
