@@ -168,6 +168,18 @@ def test_applying_twice_changes_nothing_and_cleanup_leaves_nothing(pod: Pod) -> 
     assert [line for line in pod.rules() if line not in ("*nat", "COMMIT")] == before
 
 
+def test_both_families_and_tproxy_can_be_applied_twice(pod: Pod) -> None:
+    pod.inside.run("ip", "address", "add", "2001:db8::5/64", "dev", "eth0", "nodad")
+    for _ in range(2):
+        done = pod.interception("--dual-stack", "-m", "TPROXY")
+        assert done.returncode == 0, done.stderr
+
+    assert "::6" in pod.inside.run("ip", "-6", "address", "show", "dev", "lo")
+    for family in ("-4", "-6"):
+        assert pod.inside.run("ip", family, "rule").count("lookup 133") == 1
+        assert "local default dev lo" in pod.inside.run("ip", family, "route", "show", "table", "133")
+
+
 def test_excluded_and_included_destinations(pod: Pod) -> None:
     assert pod.interception("-x", f"{ELSEWHERE}/32,{PEER}/32", "-q", "25").returncode == 0
     assert pod.inside.connect(PEER, 80) == "80 for 80"

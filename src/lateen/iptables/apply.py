@@ -14,6 +14,9 @@ from lateen.iptables.variant import Binaries, choose
 
 Log = Callable[[str], None]
 
+_ALREADY_THERE = ("File exists", "already assigned")
+"""What `ip` says of an address, rule or route that is there; the words depend on the kernel."""
+
 
 def apply(options: Options, host: Host, rules: Sequence[Rule], programs: Programs, log: Log) -> None:
     """Makes the rules of this network namespace those of the plan. Raises `ApplyError`; then none of them is in force.
@@ -45,7 +48,9 @@ def _route(options: Options, host: Host, programs: Programs) -> None:
     mark, table = options.tproxy_mark, options.tproxy_route_table
     for family in host.families:
         version = "-4" if family is Family.IPV4 else "-6"
-        _unless_present(programs, ["ip", version, "rule", "add", "fwmark", mark, "lookup", table])
+        # Some kernels take the same rule twice, so it is looked for first.
+        if not programs.run(["ip", version, "rule", "show", "fwmark", mark, "table", table]).strip():
+            _unless_present(programs, ["ip", version, "rule", "add", "fwmark", mark, "lookup", table])
         local = ["ip", version, "route", "add", "local", "default", "dev", "lo", "table", table]
         _unless_present(programs, local)
 
@@ -54,7 +59,7 @@ def _unless_present(programs: Programs, argv: Sequence[str]) -> None:
     try:
         programs.run(argv)
     except ApplyError as error:
-        if "File exists" not in str(error):
+        if not any(words in str(error) for words in _ALREADY_THERE):
             raise
 
 

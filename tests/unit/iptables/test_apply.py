@@ -136,8 +136,10 @@ def test_ipv6_gets_the_address_that_the_proxy_delivers_from() -> None:
 
     assert kernel.commands[1:] == [
         "ip -6 addr add ::6/128 dev lo",
+        "ip -4 rule show fwmark 1337 table 133",
         "ip -4 rule add fwmark 1337 lookup 133",
         "ip -4 route add local default dev lo table 133",
+        "ip -6 rule show fwmark 1337 table 133",
         "ip -6 rule add fwmark 1337 lookup 133",
         "ip -6 route add local default dev lo table 133",
     ]
