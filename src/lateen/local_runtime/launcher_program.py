@@ -8,11 +8,13 @@ takes time happens in the processes it forks. It imports as little as it can: ea
 # pathlib is an import that the launcher does without
 # ruff: noqa: PTH116, PTH123, PTH208
 
+import contextlib
 import gc
 import os
 import select
 import signal
 import socket
+import time
 from collections.abc import Callable
 from typing import Final, NoReturn
 
@@ -35,6 +37,8 @@ from lateen.local_runtime.launcher_messages import (
 from lateen.local_runtime.netlink import Netlink, mac_of
 
 _BRIDGE: Final = "mesh"
+_KILL_ROUNDS: Final = 100
+_KILL_PAUSE: Final = 0.001  # seconds; a process that was killed takes a moment to end
 _SETTINGS: Final = {
     "ip_forward": "1",
     "conf/all/send_redirects": "0",
@@ -217,13 +221,16 @@ def _mount_namespace(pid: int) -> int:
 
 def _kill_all_in(mount_namespace: int) -> None:
     """End what a container's main process left behind; repeated, since they may fork meanwhile."""
-    found = True
-    while found:
+    for _ in range(_KILL_ROUNDS):
         found = False
         for name in os.listdir("/proc"):
             if name.isdigit() and _mount_namespace(int(name)) == mount_namespace and not _is_zombie(name):
                 found = True
-                os.kill(int(name), signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(name), signal.SIGKILL)
+        if not found:
+            return
+        time.sleep(_KILL_PAUSE)
 
 
 def _is_zombie(pid: str) -> bool:
