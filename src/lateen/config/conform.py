@@ -46,8 +46,16 @@ def _shape(struct: type) -> _Shape:
     return _Shape(struct.__name__, forbids, fields, snake)
 
 
+_WRONG = object()
+"""Stands for a value that cannot be used, until the mapping around it is made without it."""
+
+
 def conform(raw: Mapping[str, Any], struct: type) -> tuple[dict[str, Any], list[Problem]]:
-    """The mapping, cleaned, and all that is wrong with it, in the order written; without problems it converts."""
+    """The mapping, cleaned, and all that is wrong with it, in the order written.
+
+    The copy is without what is wrong: fields, entries of maps, whole lists. It converts, unless a required field is
+    missing.
+    """
     walk = _Walk()
     return walk.struct(raw, _shape(struct), ()), walk.problems
 
@@ -70,7 +78,7 @@ class _Walk:
         for field in shape.fields.values():
             if field.required and field.name not in cleaned:
                 self._report((*path, field.name), "missing; it is required")
-        return cleaned
+        return {name: value for name, value in cleaned.items() if value is not _WRONG}
 
     def value(self, value: Any, kind: inspect.Type, path: Path) -> Any:
         match kind:
@@ -83,9 +91,7 @@ class _Walk:
             case inspect.DictType():
                 return self._dict(value, kind, path)
             case inspect.VarTupleType():
-                if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-                    return [self.value(item, kind.item_type, (*path, i)) for i, item in enumerate(value)]
-                return self._expected("a list (each item on a line of its own after `- `)", value, path)
+                return self._list(value, kind, path)
             case inspect.EnumType():
                 return self._enum(value, kind.cls, path)
             case inspect.AnyType():
@@ -102,10 +108,18 @@ class _Walk:
             return value
         return self._expected("a number or text", value, path)
 
+    def _list(self, value: Any, kind: inspect.VarTupleType, path: Path) -> Any:
+        """The whole list is wrong if an item is: the others would seem to be at other positions."""
+        if not isinstance(value, Sequence) or isinstance(value, str | bytes):
+            return self._expected("a list (each item on a line of its own after `- `)", value, path)
+        items = [self.value(item, kind.item_type, (*path, i)) for i, item in enumerate(value)]
+        return _WRONG if any(item is _WRONG for item in items) else items
+
     def _dict(self, value: Any, kind: inspect.DictType, path: Path) -> Any:
         if not isinstance(value, Mapping):
             return self._expected("a mapping", value, path)
-        return {key: self.value(item, kind.value_type, (*path, key)) for key, item in value.items()}
+        entries = {key: self.value(item, kind.value_type, (*path, key)) for key, item in value.items()}
+        return {key: item for key, item in entries.items() if item is not _WRONG}
 
     def _enum(self, value: Any, enum: Any, path: Path) -> Any:
         names = [str(member) for member in enum]
@@ -164,6 +178,7 @@ class _Walk:
             Duration.parse(value)
         except ValueError as error:
             self._report(path, str(error))
+            return _WRONG
         return value
 
     def _bytes(self, value: Any, path: Path) -> Any:
@@ -182,7 +197,7 @@ class _Walk:
 
     def _expected(self, what: str, value: Any, path: Path) -> Any:
         self._report(path, f"must be {what}, not {_shown(value)}")
-        return value
+        return _WRONG
 
     def _report(self, path: Path, message: str) -> None:
         self.problems.append(Problem(path, message))

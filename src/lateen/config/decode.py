@@ -34,7 +34,9 @@ class Invalid(msgspec.Struct, frozen=True):
     problems: tuple[Problem, ...]
 
     def rejections(self, origin: Origin, line_of: LineOf | None = None) -> tuple[Rejected, ...]:
-        return tuple(rejected(self.ref, origin, problem, line_of) for problem in self.problems)
+        """The problems at their places, in the order of their lines."""
+        found = [rejected(self.ref, origin, problem, line_of) for problem in self.problems]
+        return tuple(sorted(found, key=lambda problem: problem.origin.line))
 
 
 Decoded = ConfigObject | UnknownKind | Invalid
@@ -53,12 +55,10 @@ def decode(raw: Mapping[str, Any], default_namespace: str = DEFAULT_NAMESPACE) -
     namespace = (named.namespace or default_namespace) if schema.namespaced else ""
     ref = ObjectRef(named.group, named.kind, namespace, named.name)
     problems = [*_version_problems(raw["apiVersion"], schema), *_top_level_problems(raw, schema), *_name_problems(ref)]
-    converted = convert(raw, schema.type)
-    if isinstance(converted, tuple):
-        return Invalid(ref, (*problems, *converted))
-    found = converted if converted.ref == ref else converted.renamed(namespace, ref.name)
-    problems += schema.validate(found)
-    return Invalid(ref, tuple(problems)) if problems else found
+    found = convert(raw, schema.type, schema.validate)
+    if isinstance(found, tuple) or problems:
+        return Invalid(ref, (*problems, *(found if isinstance(found, tuple) else ())))
+    return found if found.ref == ref else found.renamed(namespace, ref.name)
 
 
 def encode(found: ConfigObject, schema: KindSchema) -> dict[str, Any]:

@@ -25,9 +25,7 @@ def read_mesh_config(found: ConfigMap) -> MeshConfig | tuple[Problem, ...]:
     if isinstance(documents, Malformed):
         return (Problem((), documents.message, documents.line),)
     document = documents[0] if documents else YamlDocument({}, 1)
-    spec = convert(document.raw, MeshConfigSpec)
-    problems = spec if isinstance(spec, tuple) else tuple(mesh_config(spec))
-    if isinstance(spec, tuple) or problems:
-        lines = (line_of(text, document, problem.path) for problem in problems)
-        return tuple(msgspec.structs.replace(p, inner_line=line) for p, line in zip(problems, lines, strict=True))
+    spec = convert(document.raw, MeshConfigSpec, mesh_config)
+    if isinstance(spec, tuple):
+        return tuple(msgspec.structs.replace(p, inner_line=line_of(text, document, p.path)) for p in spec)
     return MeshConfig(metadata=found.metadata, spec=spec)

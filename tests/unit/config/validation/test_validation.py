@@ -218,7 +218,8 @@ def test_a_kubernetes_service(spec: dict[str, Any], paths: list[str]) -> None:
 def test_the_mesh_config_map() -> None:
     text = "defaultConfig:\n  proxyAdminPort: 0\nenableTracing: sometimes\n"
     assert wrong_paths(kubernetes("ConfigMap", "istio-system", "istio", data={"mesh": text})) == [
-        "data.mesh.enableTracing"
+        "data.mesh.enableTracing",
+        "data.mesh.defaultConfig.proxyAdminPort",
     ]
     text = "defaultConfig:\n  proxyAdminPort: 0\nconnectTimeout: 0s\n"
     assert wrong_paths(kubernetes("ConfigMap", "istio-system", "istio", data={"mesh": text})) == [
