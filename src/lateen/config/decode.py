@@ -55,10 +55,14 @@ def decode(raw: Mapping[str, Any], default_namespace: str = DEFAULT_NAMESPACE) -
     namespace = (named.namespace or default_namespace) if schema.namespaced else ""
     ref = ObjectRef(named.group, named.kind, namespace, named.name)
     problems = [*_version_problems(raw["apiVersion"], schema), *_top_level_problems(raw, schema), *_name_problems(ref)]
-    found = convert(raw, schema.type, schema.validate)
+
+    def named_as_it_will_be(found: ConfigObject) -> ConfigObject:
+        return found if found.ref == ref else found.renamed(namespace, ref.name)
+
+    found = convert(raw, schema.type, lambda found: schema.validate(named_as_it_will_be(found)))
     if isinstance(found, tuple) or problems:
         return Invalid(ref, (*problems, *(found if isinstance(found, tuple) else ())))
-    return found if found.ref == ref else found.renamed(namespace, ref.name)
+    return named_as_it_will_be(found)
 
 
 def encode(found: ConfigObject, schema: KindSchema) -> dict[str, Any]:

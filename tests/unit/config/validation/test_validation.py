@@ -227,3 +227,5 @@ def test_the_mesh_config_map() -> None:
         "data.mesh.defaultConfig.proxyAdminPort",
     ]
     assert wrong_paths(kubernetes("ConfigMap", "shop", "istio", data={"mesh": text})) == []
+    elsewhere = kubernetes("ConfigMap", "", "istio", data={"mesh": text})
+    assert isinstance(decode(elsewhere, "istio-system"), Invalid)
