@@ -63,7 +63,7 @@ def questions(views: Views) -> dict[str, tuple[Question, ...]]:
 def clusters(mesh: Mesh, view: OutboundView, gateway: bool) -> Offer:
     """Every outbound cluster that a client of the view may use."""
     shared = dict(_public_clusters(mesh, gateway))
-    for namespace in _special_namespaces(mesh, view):
+    for namespace in _special_namespaces(mesh, view.namespace) & shared.keys():
         shared[namespace] = _clusters_in(mesh, namespace, view.namespace, gateway)
     return Offer([*shared.values(), black_hole_cluster(mesh), passthrough_cluster(mesh)])
 
@@ -85,23 +85,27 @@ def _clusters_in(mesh: Mesh, namespace: str, client: str | None, gateway: bool) 
 def assignments(mesh: Mesh, view: OutboundView, near: EndpointView, gateway: bool) -> Offer:
     """The endpoints of every outbound cluster that has them from us."""
     shared = dict(_public_assignments(mesh, gateway))
-    special = _special_namespaces(mesh, view)
-    for namespace in shared:
-        client = view.namespace if namespace in special else None
-        if _prefer_near(mesh, namespace, client, gateway):
-            shared[namespace] = _assignments_in(mesh, namespace, client, near.locality, gateway)
-        elif client is not None:
-            shared[namespace] = _assignments_in(mesh, namespace, client, None, gateway)
+    for namespace in _near_namespaces(mesh, gateway):
+        shared[namespace] = _assignments_in(mesh, namespace, None, near.locality, gateway)
+    for namespace in _special_namespaces(mesh, view.namespace) & shared.keys():
+        place = near.locality if _prefer_near(mesh, namespace, view.namespace, gateway) else None
+        shared[namespace] = _assignments_in(mesh, namespace, view.namespace, place, gateway)
     return Offer(shared.values())
 
 
 @query
 def _public_assignments(mesh: Mesh, gateway: bool) -> tuple[tuple[str, Offer], ...]:
-    namespaces = service_namespaces(mesh)
+    """By namespace; those whose endpoints depend on where the client is are empty here."""
+    near = _near_namespaces(mesh, gateway)
     return tuple(
-        (ns, EMPTY_OFFER if _prefer_near(mesh, ns, None, gateway) else _assignments_in(mesh, ns, None, None, gateway))
-        for ns in namespaces
+        (ns, EMPTY_OFFER if ns in near else _assignments_in(mesh, ns, None, None, gateway))
+        for ns in service_namespaces(mesh)
     )
+
+
+@query
+def _near_namespaces(mesh: Mesh, gateway: bool) -> tuple[str, ...]:
+    return tuple(ns for ns in service_namespaces(mesh) if _prefer_near(mesh, ns, None, gateway))
 
 
 @query
@@ -168,9 +172,10 @@ def gateway_routes(mesh: Mesh, view: GatewayView) -> Offer:
 # Parts
 
 
-def _special_namespaces(mesh: Mesh, view: OutboundView) -> frozenset[str]:
-    """Namespaces whose clusters look different to this client than to most: its rules say so."""
-    return namespaces_of(mesh, client_rule_hosts(mesh, view.namespace))
+@query
+def _special_namespaces(mesh: Mesh, client_namespace: str) -> frozenset[str]:
+    """Namespaces whose clusters look different to these clients than to most: their own rules say so."""
+    return namespaces_of(mesh, client_rule_hosts(mesh, client_namespace))
 
 
 def _built(resource: Callable[..., Resource | None], mesh: Mesh, arguments: Iterable[tuple[object, ...]]) -> Offer:
