@@ -44,6 +44,7 @@ _SETTINGS: Final = {
     "conf/all/send_redirects": "0",
     "conf/default/send_redirects": "0",
 }
+_BRIDGED_TO_IPTABLES: Final = "/proc/sys/net/bridge/bridge-nf-call-iptables"
 
 
 class _Child:
@@ -247,6 +248,10 @@ def _make_mesh(gateway: str, pod_prefix: int, vip_network: str, vip_prefix: int,
     for name, value in _SETTINGS.items():
         with open(f"/proc/sys/net/ipv4/{name}", "w") as file:
             file.write(value)
+    # Where a host has br_netfilter, the bridge itself would translate, and then drop what a pod sends to itself by VIP.
+    if os.access(_BRIDGED_TO_IPTABLES, os.W_OK):
+        with open(_BRIDGED_TO_IPTABLES, "w") as file:
+            file.write("0")
     links = Netlink()
     links.set_up("lo")
     links.add_bridge(_BRIDGE, mac_of(gateway))
