@@ -82,8 +82,12 @@ class AdsConnection:
     # for the service
 
     def offer(self, offers: Mapping[str, Offer]) -> None:
-        """Let the client have these, by type URL; types left out stay as they were offered before."""
-        self._send(self._stream.offer(offers))
+        """Let the client have these, by type URL; types left out stay as they were offered before.
+
+        Does nothing once the stream is over.
+        """
+        if self._let_in:
+            self._send(self._stream.offer(offers))
 
     def status(self) -> dict[str, TypeReport]:
         """By type URL, every type the client has asked for, in the order of sending."""
@@ -131,8 +135,12 @@ class AdsConnection:
         if not self._service.ready:
             raise CallError(Status.UNAVAILABLE, "the control plane is not ready yet")
         self.node = node
-        self._service.opened(self)
         self._let_in = True
+        try:
+            self._service.opened(self)
+        except BaseException:
+            self._let_in = False
+            raise
 
     def _tell(self, event: Event) -> None:
         if isinstance(event, Subscribed):
@@ -158,7 +166,7 @@ class AdsConnection:
         if self._call.finished or not self._stream.waiting:
             return
         if answers_before == self._answers and not self._call.unsent:
-            _log.warning("%s: no answer to the last responses for %.0f s, going on", self.node.id, PATIENCE)
+            _log.info("%s: nothing more heard for %.0f s, going on without an answer", self.node.id, PATIENCE)
             self._send(self._stream.release())
         if self._patience is None and self._stream.waiting:
             self._wait()

@@ -6,13 +6,18 @@ Field numbers are those of envoy.service.discovery.v3.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
 
 from lateen.xds.resource import Resource
 
-_LENGTH_DELIMITED = 2
+_LENGTH_DELIMITED: Final = 2
+_SMALL: Final = tuple(bytes((value,)) for value in range(0x80))
 
 
 def _varint(value: int) -> bytes:
+    if value < 0x80:
+        return _SMALL[value]
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
@@ -51,8 +56,13 @@ def delta_resources(type_url: str, resources: Iterable[Resource]) -> bytes:
 
 def delta_tail(type_url: str, version: str, nonce: str, removed: Iterable[str]) -> bytes:
     """Everything of a `DeltaDiscoveryResponse` but its resources."""
-    gone = b"".join([_text(6, name) for name in removed])
-    return _text(1, version) + _text(4, type_url) + _text(5, nonce) + gone
+    return b"".join((_offered(type_url, version), _text(5, nonce), *[_text(6, name) for name in removed]))
+
+
+@lru_cache(maxsize=64)
+def _offered(type_url: str, version: str) -> bytes:
+    """The part of the tail that streams at the same offer share."""
+    return _text(1, version) + _text(4, type_url)
 
 
 def _any_head(type_url: str, resource: Resource) -> tuple[int, bytes]:

@@ -80,7 +80,7 @@ class GrpcConnection(asyncio.Protocol):
         finally:
             self._inside = False
         self._flush()
-        if failed and self._transport is not None:
+        if self._transport is not None and (failed or self.engine.finished):
             self._transport.close()
 
     def pause_writing(self) -> None:
@@ -186,13 +186,12 @@ class GrpcConnection(asyncio.Protocol):
                 for call in list(self._backlog.values()):
                     self._pump(call)
             data = self.engine.take(_CHUNK)
-            if not data:
+            if data:
+                transport.write(data)
+            if not data or (len(data) < _CHUNK and not self._backlog):
                 break
-            transport.write(data)
         if self._ending:
             self._end_calls()
-        if self.engine.finished:
-            transport.close()
 
     def _pump(self, call: Call) -> None:
         if call.pump():
