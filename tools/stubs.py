@@ -12,7 +12,15 @@ from pathlib import Path
 from google.protobuf.compiler import plugin_pb2
 from google.protobuf.descriptor import FileDescriptor
 
-ROOTS = ("envoy.config", "envoy.extensions", "envoy.service", "envoy.type", "envoy.admin.v3", "envoy.data", "envoy.annotations")
+ROOTS = (
+    "envoy.config",
+    "envoy.extensions",
+    "envoy.service",
+    "envoy.type",
+    "envoy.admin.v3",
+    "envoy.data",
+    "envoy.annotations",
+)
 
 
 def modules(package_name: str) -> list[str]:

@@ -41,7 +41,8 @@ def arguments(options: EnvoyOptions) -> list[str]:
     Hot restart is off: it would share memory with every other sidecar of the machine and tie Envoy to the thread that
     started it.
     """
-    result = ["-c", options.config_path, "--disable-hot-restart"]
+    # Istio routes carry fields that Envoy calls deprecated; it would warn of each.
+    result = ["-c", options.config_path, "--disable-hot-restart", "--skip-deprecated-logs"]
     result += ["--drain-time-s", str(options.drain_seconds), "--drain-strategy", "immediate"]
     result += ["--local-address-ip-version", "v6" if options.ipv6_only else "v4"]
     result += ["--file-flush-interval-msec", str(options.file_flush_milliseconds)]

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from envoy.config.core.v3.base_pb2 import Metadata
 from envoy.config.core.v3.base_pb2 import Locality as EnvoyLocality
+from envoy.config.core.v3.base_pb2 import Metadata
 from envoy.config.core.v3.health_check_pb2 import HealthStatus
 from envoy.config.endpoint.v3.endpoint_components_pb2 import Endpoint as EnvoyEndpoint
 from envoy.config.endpoint.v3.endpoint_components_pb2 import LbEndpoint, LocalityLbEndpoints

@@ -8,7 +8,7 @@ def value_of(flag: str, options: EnvoyOptions) -> str | None:
 
 def test_the_usual_arguments() -> None:
     assert arguments(EnvoyOptions("/p/envoy-rev.json", 45, 2)) == [
-        "-c", "/p/envoy-rev.json", "--disable-hot-restart",
+        "-c", "/p/envoy-rev.json", "--disable-hot-restart", "--skip-deprecated-logs",
         "--drain-time-s", "45", "--drain-strategy", "immediate",
         "--local-address-ip-version", "v4", "--file-flush-interval-msec", "500",
         "-l", "warning", "--component-log-level", "misc:error",
