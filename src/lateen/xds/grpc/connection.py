@@ -19,7 +19,7 @@ from lateen.xds.grpc.status import CallError, Status
 _log = logging.getLogger(__name__)
 
 _CHUNK: Final = 64 << 10
-_SEPARATE_STATUS: Final = "415"
+_NOT_GRPC: Final = ((b":status", b"415"),)
 
 
 def new_engine(kind: EngineKind, sink: "GrpcConnection", limits: Limits) -> Engine:
@@ -112,7 +112,7 @@ class GrpcConnection(asyncio.Protocol):
         fields = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
         call = Call(self, stream_id, fields, self._peer, self._limits)
         if not fields.get("content-type", "").startswith("application/grpc"):
-            self.engine.respond(stream_id, ((b":status", _SEPARATE_STATUS.encode()),), True)
+            self.engine.respond(stream_id, _NOT_GRPC, True)
             return
         self._calls[stream_id] = call
         factory = self._handlers.get(call.path)

@@ -1,4 +1,8 @@
-"""The HTTP/2 engine in pure Python, over hyper-h2. It does not limit resets and pings, so that is here."""
+"""The HTTP/2 engine in pure Python, over hyper-h2. It does not limit resets and pings, so that is here.
+
+It looks at a frame's length only when the whole frame is there, so a client that announces a frame of up to 16 MB is not
+turned away before it has sent it.
+"""
 
 import contextlib
 from collections import deque
@@ -7,16 +11,7 @@ from typing import Final
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
-from h2.events import (
-    DataReceived,
-    Event,
-    PingReceived,
-    RequestReceived,
-    SettingsAcknowledged,
-    StreamEnded,
-    StreamReset,
-    TrailersReceived,
-)
+from h2.events import DataReceived, Event, RequestReceived, StreamEnded, StreamReset
 from h2.exceptions import H2Error
 from h2.settings import SettingCodes, Settings
 
@@ -26,7 +21,7 @@ _DEFAULT_WINDOW: Final = 65_535
 _MOST_UNTAKEN: Final = 1 << 20
 """Answers to a flood of pings and settings that a client does not read end the connection."""
 _MOST_RESETS: Final = 1000
-"""Resets by the client, in excess of a hundredth of what it has sent; more is an attack (rapid reset)."""
+"""Resets by the client on one connection; more is taken for an attack (rapid reset)."""
 
 
 class _Body:
@@ -91,10 +86,8 @@ class H2Engine:
                 self._resets += 1
                 if self._resets > _MOST_RESETS:
                     raise self._too_much("too many resets")
-            case PingReceived() | SettingsAcknowledged() | TrailersReceived():
-                pass
             case _:
-                pass
+                pass  # settings, pings and windows are the engine's own business; trailers come with StreamEnded
 
     def _too_much(self, why: str) -> EngineError:
         self._connection.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
