@@ -23,8 +23,6 @@ from typing import Any, Final
 import msgspec
 import yaml
 
-import lateen
-
 DEFAULT_USER: Final = 1000
 
 
@@ -124,7 +122,7 @@ def load(files: Sequence[Path]) -> Catalogue:
 
 def built_in() -> Mapping[str, Image]:
     """The proxy image, which is this very installation, and the usual tool images: this machine's programs."""
-    agent = Image(entrypoint=(sys.executable, "-m", "lateen.cli", "agent"), mounts=installation_mounts())
+    agent = Image(entrypoint=(sys.executable, "-m", "lateen.cli", "agent"))
     tools = Image(cmd=("sh",))
     return {
         "proxyv2": agent,
@@ -133,16 +131,9 @@ def built_in() -> Mapping[str, Image]:
         "debian": tools,
         "ubuntu": tools,
         "curl": Image(entrypoint=("curl",), cmd=("--help",)),
-        "python": Image(entrypoint=(sys.executable,), mounts=installation_mounts()),
+        "python": Image(entrypoint=(sys.executable,)),
         "pause": Image(entrypoint=("sleep", "infinity")),
     }
-
-
-def installation_mounts() -> tuple[Path, ...]:
-    """The directories that this Python and Lateen itself are run from, outermost only."""
-    package = Path(lateen.__file__).resolve().parent
-    wanted = {Path(sys.prefix), Path(sys.base_prefix), package.parent}
-    return tuple(sorted(p for p in wanted if not any(q in p.parents for q in wanted)))
 
 
 def parse(text: str, file: Path) -> Mapping[str, Image]:
