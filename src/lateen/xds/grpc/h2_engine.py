@@ -1,7 +1,7 @@
 """The HTTP/2 engine in pure Python, over hyper-h2. It does not limit resets and pings, so that is here.
 
-It looks at a frame's length only when the whole frame is there, so a client that announces a frame of up to 16 MB is not
-turned away before it has sent it.
+It looks at a frame's length only when the whole frame is there, so a client that announces a frame of up to 16 MB is
+not turned away before it has sent it.
 """
 
 import contextlib

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +13,7 @@ def test_messages_are_found_however_the_body_is_cut(messages: list[bytes], cuts:
     body = b"".join(prefix(len(message)) + message for message in messages)
     edges = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
     reader = MessageReader(max_bytes=100)
-    found = [m for start, end in zip(edges, edges[1:], strict=False) for m in reader.feed(body[start:end])]
+    found = [m for start, end in pairwise(edges) for m in reader.feed(body[start:end])]
     assert found == messages
     assert not reader.incomplete
 
