@@ -19,7 +19,7 @@ from lateen.translate.clusters.outbound import (
     outbound_cluster,
     passthrough_cluster,
 )
-from lateen.translate.endpoints import load_assignment, prefers_near
+from lateen.translate.endpoints import empty_assignment, load_assignment, prefers_near
 from lateen.translate.listeners.gateway import gateway_listener
 from lateen.translate.listeners.inbound import virtual_inbound
 from lateen.translate.listeners.outbound import (
@@ -29,6 +29,7 @@ from lateen.translate.listeners.outbound import (
     virtual_outbound,
 )
 from lateen.translate.routes.gateway import gateway_route_configuration
+from lateen.translate.routes.route_configuration import empty_route_configuration
 from lateen.translate.routes.sidecar import route_configuration
 from lateen.translate.routes.special import namespaces_of
 from lateen.xds.resource import CLUSTER, EMPTY_OFFER, ENDPOINT, LISTENER, ROUTE, Offer, Resource
@@ -90,7 +91,7 @@ def assignments(mesh: Mesh, view: OutboundView, near: EndpointView, gateway: boo
     for namespace in _special_namespaces(mesh, view.namespace) & shared.keys():
         place = near.locality if _prefer_near(mesh, namespace, view.namespace, gateway) else None
         shared[namespace] = _assignments_in(mesh, namespace, view.namespace, place, gateway)
-    return Offer(shared.values())
+    return Offer(shared.values(), otherwise=empty_assignment)
 
 
 @query
@@ -160,7 +161,8 @@ def gateway_listeners(mesh: Mesh, view: GatewayView) -> Offer:
 @query
 def routes(mesh: Mesh, view: OutboundView) -> Offer:
     """The route configurations of a sidecar's HTTP listeners."""
-    return _built(route_configuration, mesh, ((port, view) for port in _http_ports(mesh)))
+    found = _built(route_configuration, mesh, ((port, view) for port in _http_ports(mesh)))
+    return Offer(found.parts, otherwise=empty_route_configuration)
 
 
 @query

@@ -27,6 +27,11 @@ def route_configuration(name: str, chunks: Iterable[Resource]) -> Resource:
     return Resource(name, (head, *(piece for part in parts for piece in part.pieces)), version)
 
 
+def empty_route_configuration(name: str) -> Resource:
+    """A RouteConfiguration that knows no host, for a listener that must not wait for ever."""
+    return route_configuration(name, ())
+
+
 def joined(name: str, chunks: Iterable[Resource]) -> Resource:
     """Several chunks as one, sharing their bytes; its version is the digest of theirs."""
     parts = list(chunks)
