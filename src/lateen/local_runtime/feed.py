@@ -32,19 +32,31 @@ class ControlPlane(Protocol):
 
 
 class Feed:
-    """Collects what the store tells until the event loop's next turn, when controllers have had theirs."""
+    """Collects what the store tells until the event loop's next turn.
+
+    Start it after the controllers: what they derive from a change then goes out with the change, never after it.
+    """
 
     def __init__(self, store: ObjectStore, control_plane: ControlPlane) -> None:
+        self._store = store
         self._control_plane = control_plane
         self._pending: dict[ObjectRef, ConfigObject | None] = {}
         self._scheduled: asyncio.Handle | None = None
-        self.close: Callable[[], None] = store.subscribe(self._hear)
+        self._unsubscribe: Callable[[], None] = lambda: None
 
-    def flush(self) -> None:
-        """Hand over what was collected, now."""
+    def start(self) -> None:
+        """Hand over everything there is, now, and from then on whatever changes."""
+        self._unsubscribe = self._store.subscribe(self._hear)
+        self._control_plane.apply([o.object for o in self._store if o.object is not None], ())
+
+    def close(self) -> None:
+        """Hand over nothing more."""
+        self._unsubscribe()
         if self._scheduled is not None:
             self._scheduled.cancel()
-            self._scheduled = None
+
+    def _flush(self) -> None:
+        self._scheduled = None
         pending, self._pending = self._pending, {}
         changed = [found for found in pending.values() if found is not None]
         self._control_plane.apply(changed, [ref for ref, found in pending.items() if found is None])
@@ -54,4 +66,4 @@ class Feed:
             if event.object is not None:
                 self._pending[event.ref] = None if event.type is EventType.DELETED else event.object
         if self._pending and self._scheduled is None:
-            self._scheduled = asyncio.get_running_loop().call_soon(self.flush)
+            self._scheduled = asyncio.get_running_loop().call_soon(self._flush)

@@ -125,7 +125,7 @@ class Supervisor:
             manifests = Manifests(self._settings.paths, store, self._notices)
             manifests.read()
             controllers.start()
-            feed.flush()
+            feed.start()
             server = ApiServer(store, pods, self)
             await server.serve(self._settings.state.api_socket)
             chores = [group.create_task(chore) for chore in (manifests.watch(), rules.run(), pods.bound_logs())]

@@ -1,7 +1,7 @@
 import pytest
 
 from lateen.local_runtime.cluster_zone import by_service, service_rules, zone_of
-from lateen.local_runtime.dns import ServiceTarget
+from lateen.local_runtime.dns import Outcome
 from lateen.local_runtime.service_rules import Backend
 from lateen.local_runtime.services import endpoint_slices, mirrored_slices, with_cluster_ip
 
@@ -132,19 +132,21 @@ def test_the_zone_has_addresses_headless_pods_host_names_and_aliases():
     slices = by_service(endpoint_slices(headless, [member, pod("db-1", "198.18.1.2", ready=False)]))
     zone = zone_of([alias, outside, addressed, headless], slices)
     domain = "default.svc.cluster.local"
-    assert zone.addresses == {
-        f"web.{domain}": (addressed["spec"]["clusterIP"],),
-        f"db.{domain}": ("198.18.1.1",),
-        f"db-0.db.{domain}": ("198.18.1.1",),
-        f"old.{domain}": (addressed["spec"]["clusterIP"],),
-    }
-    assert zone.targets[f"_http._tcp.web.{domain}"] == (ServiceTarget(f"web.{domain}", 9080),)
+    for name, address in {
+        "web": addressed["spec"]["clusterIP"],
+        "db": "198.18.1.1",
+        "db-0.db": "198.18.1.1",
+        "old": addressed["spec"]["clusterIP"],
+    }.items():
+        assert zone.lookup(f"{name}.{domain}", "A") == (Outcome.FOUND, (address,))
+    assert zone.lookup(f"far.{domain}", "A")[1] == ()
+    assert zone.lookup(f"_http._tcp.web.{domain}", "SRV")[1] == (f"0 100 9080 web.{domain}.",)
 
 
 def test_aliases_of_each_other_do_not_loop():
     a = service("a", type="ExternalName", externalName="b.default.svc.cluster.local")
     b = service("b", type="ExternalName", externalName="a.default.svc.cluster.local")
-    assert zone_of([a, b], {}).addresses == {}
+    assert zone_of([a, b], {}).lookup("a.default.svc.cluster.local", "A")[1] == ()
 
 
 def test_rules_name_the_ready_endpoints_of_each_port():
