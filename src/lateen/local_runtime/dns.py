@@ -27,7 +27,8 @@ import dns.rdatatype
 import dns.rrset
 import msgspec
 
-from lateen.local_runtime.network import DNS_ADDRESS, MeshNetwork
+from lateen.local_runtime.address_plan import DNS_ADDRESS
+from lateen.local_runtime.network import MeshNetwork
 
 CLUSTER_DOMAIN: Final = "cluster.local"
 TTL: Final = 5  # seconds; pods come and go

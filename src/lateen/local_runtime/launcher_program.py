@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import Final, NoReturn
 
 from lateen.local_runtime import container_entry, pod_holder, syscalls
+from lateen.local_runtime.address_plan import DNS_ADDRESS, GATEWAY, PREFIX, VIP_NETWORK
 from lateen.local_runtime.launcher_messages import (
     CreatePod,
     Ended,
@@ -242,7 +243,7 @@ def _is_zombie(pid: str) -> bool:
         return True
 
 
-def _make_mesh(gateway: str, pod_prefix: int, vip_network: str, vip_prefix: int, dns: str) -> int:
+def _make_mesh() -> int:
     """The mesh's network namespace, with this process in it; the bridge's index."""
     syscalls.unshare(syscalls.CLONE_NEWNET)
     for name, value in _SETTINGS.items():
@@ -254,10 +255,10 @@ def _make_mesh(gateway: str, pod_prefix: int, vip_network: str, vip_prefix: int,
             file.write("0")
     links = Netlink()
     links.set_up("lo")
-    links.add_bridge(_BRIDGE, mac_of(gateway))
-    links.add_address(_BRIDGE, gateway, pod_prefix)
-    links.add_local_network(vip_network, vip_prefix)
-    links.add_address("lo", dns, 32)
+    links.add_bridge(_BRIDGE, mac_of(GATEWAY))
+    links.add_address(_BRIDGE, GATEWAY, PREFIX)
+    links.add_local_network(VIP_NETWORK.partition("/")[0], PREFIX)
+    links.add_address("lo", DNS_ADDRESS, 32)
     links.close()
     return socket.if_nametoindex(_BRIDGE)
 
@@ -272,9 +273,8 @@ def main(descriptor: int, supervisor: int, staging: str) -> None:
     connection.set_inheritable(False)
     gc.disable()
     gc.freeze()
-    header, body = b"", b""
     try:
-        bridge = _make_mesh("198.18.0.1", 16, "198.19.0.0", 16, "198.19.0.10")
+        bridge = _make_mesh()
         header, body = encode(Started(0, os.getpid()))
     except OSError as error:
         header, body = encode(Failed(0, syscalls.explain(error)))

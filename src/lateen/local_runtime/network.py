@@ -11,18 +11,17 @@ import os
 from collections.abc import Iterable, Sequence
 from socket import AF_INET, SOCK_STREAM, AddressFamily, SocketKind
 from socket import socket as Socket
-from typing import Final, Protocol
+from typing import Protocol
 
+from lateen.local_runtime.address_plan import DNS_ADDRESS as DNS_ADDRESS
+from lateen.local_runtime.address_plan import GATEWAY as GATEWAY
+from lateen.local_runtime.address_plan import POD_NETWORK as POD_NETWORK
+from lateen.local_runtime.address_plan import VIP_NETWORK as VIP_NETWORK
 from lateen.local_runtime.errors import ServiceRulesError, StartError
 from lateen.local_runtime.launcher import Launcher
 from lateen.local_runtime.launcher_messages import RunTool
 from lateen.local_runtime.network_namespace import NetworkNamespace
 from lateen.local_runtime.service_rules import ServiceRule, nft_table
-
-POD_NETWORK: Final = "198.18.0.0/16"
-GATEWAY: Final = "198.18.0.1"
-VIP_NETWORK: Final = "198.19.0.0/16"
-DNS_ADDRESS: Final = "198.19.0.10"
 
 
 class HasNetworkNamespace(Protocol):

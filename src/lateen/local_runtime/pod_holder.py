@@ -10,12 +10,11 @@ import socket
 from typing import Final, NoReturn
 
 from lateen.local_runtime import syscalls
+from lateen.local_runtime.address_plan import GATEWAY, PREFIX
 from lateen.local_runtime.launcher_messages import CreatePod
 from lateen.local_runtime.netlink import Netlink, mac_of
 
 READY: Final = b"ready"
-POD_PREFIX: Final = 16
-GATEWAY: Final = "198.18.0.1"
 _KEPT: Final = 3  # standard input, output and error
 
 
@@ -58,7 +57,7 @@ def _make_network(request: CreatePod, bridge: int) -> None:
     mesh.add_veth(f"pod{request.id}", bridge, "eth0", mac, namespace)
     pod = Netlink()
     pod.set_up("lo")
-    pod.add_address("eth0", request.address, POD_PREFIX)
+    pod.add_address("eth0", request.address, PREFIX)
     pod.set_up("eth0")
     pod.add_default_route(GATEWAY)
 

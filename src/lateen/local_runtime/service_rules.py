@@ -12,8 +12,9 @@ from typing import Final, Literal
 
 import msgspec
 
+from lateen.local_runtime.address_plan import VIP_NETWORK
+
 TABLE: Final = "lateen-services"
-VIPS: Final = "198.19.0.0/16"
 
 
 class Backend(msgspec.Struct, frozen=True, order=True):
@@ -35,7 +36,7 @@ class ServiceRule(msgspec.Struct, frozen=True, order=True):
 def nft_table(services: Iterable[ServiceRule]) -> str:
     """The table as text for `nft -f -`: replaces the one before in one transaction; equal services, equal text."""
     served = sorted({(rule.vip, rule.protocol, rule.port): rule for rule in services if rule.backends}.values())
-    jump = f"    ip daddr {VIPS} jump services"
+    jump = f"    ip daddr {VIP_NETWORK} jump services"
     lines = [
         f"add table ip {TABLE}",
         f"delete table ip {TABLE}",

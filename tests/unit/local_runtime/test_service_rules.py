@@ -29,7 +29,11 @@ def test_a_port_without_endpoints_is_left_to_the_kernel_which_refuses_it() -> No
 
 def test_no_services_is_still_a_table_that_replaces_the_one_before() -> None:
     lines = nft_table([]).splitlines()
-    assert lines[:3] == ["add table ip lateen-services", "delete table ip lateen-services", "table ip lateen-services {"]
+    assert lines[:3] == [
+        "add table ip lateen-services",
+        "delete table ip lateen-services",
+        "table ip lateen-services {",
+    ]
     assert not any("vmap" in line for line in lines)
 
 
