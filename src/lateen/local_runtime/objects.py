@@ -238,7 +238,7 @@ class ObjectStore:
             ("apiVersion",): raw.get("apiVersion"),
             ("kind",): raw.get("kind"),
             ("metadata", "name"): metadata.get("name"),
-            ("metadata", "namespace"): metadata.get("namespace") or namespace,
+            ("metadata", "namespace"): metadata.get("namespace") or namespace or DEFAULT_NAMESPACE,
         }
         problems = [
             Problem(path, f"must be text, not {value!r}" if value else "missing; every object needs it")

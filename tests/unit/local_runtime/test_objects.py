@@ -54,6 +54,15 @@ def test_a_new_object_gets_what_the_server_owns_and_the_default_namespace(store:
     assert stored.object.metadata.creation_timestamp == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
+def test_what_belongs_to_no_namespace_needs_none_and_what_forgets_its_own_is_in_the_default_one(
+    store: ObjectStore,
+) -> None:
+    shop = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}
+    assert store.put(shop, origin=HERE, namespace="").ref == ObjectRef("", "Namespace", "", "shop")
+    unread = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}}
+    assert store.put(unread, origin=HERE, namespace="").ref == ObjectRef("example.com", "Widget", "default", "w")
+
+
 @pytest.mark.parametrize(
     ("written", "version", "generation"),
     [
