@@ -84,8 +84,8 @@ class Publisher:
         subscriber = Subscriber(connection, proxy, self.mesh.watch(views, proxy.id))
         self._subscribers[connection] = subscriber
         self._audience[subscriber.views].add(subscriber)
-        if not subscriber.views.state:  # already answered, for another stream of the same proxy
-            self._move(subscriber)
+        # What was answered before, to another stream or an earlier one of this proxy: settling tells only what differs.
+        self._move(subscriber)
         self._wake.set()
 
     def subscribed(self, connection: AdsConnection, _type_url: str) -> None:
