@@ -112,6 +112,9 @@ class PodWorker:
         sink = os.open(os.devnull, os.O_WRONLY)
         try:
             started = await self.sandbox.execute(process, command, stdout_fd=sink)
+        except StartError as error:
+            self._machine.notice(self.ref, f"container {name}: its probe cannot be run: {error}")
+            return 1
         finally:
             os.close(sink)
         try:

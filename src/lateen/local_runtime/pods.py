@@ -12,6 +12,7 @@ from typing import Final
 
 from lateen.config.objects import ObjectRef
 from lateen.local_runtime.api.pod_access import PodUnavailable
+from lateen.local_runtime.errors import StartError
 from lateen.local_runtime.pod_worker import Machine, PodWorker
 from lateen.local_runtime.sandbox import ContainerProcess, PodSandbox
 from lateen.local_runtime.workloads import Json, pod_address
@@ -98,9 +99,12 @@ class Pods:
         """See `PodAccess`."""
         worker = self._worker(ref)
         main, sandbox = self._process(worker, container)
-        process = await sandbox.execute(
-            main, tuple(argv), stdin_fd=stdin, stdout_fd=stdout, stderr_fd=stderr, terminal=tty
-        )
+        try:
+            process = await sandbox.execute(
+                main, tuple(argv), stdin_fd=stdin, stdout_fd=stdout, stderr_fd=stderr, terminal=tty
+            )
+        except StartError as error:
+            raise PodUnavailable(str(error)) from None
         try:
             return await process.wait()
         except asyncio.CancelledError:
