@@ -79,3 +79,11 @@ class MeshProcess:
 
     def ended(self) -> bool:
         return self.process.poll() is not None
+
+    def ends_within(self, seconds: float) -> bool:
+        """Wait for its end, at most so long; whether it has ended."""
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True

@@ -80,8 +80,7 @@ def _follow(mesh: MeshProcess, detach: bool, timeout: float) -> int:
     _conclude(watcher, outcome, detach, timeout)
     if detach:
         return 0 if outcome is Outcome.READY and not watcher.problems else 1
-    while not mesh.ended():
-        time.sleep(_IDLE_LOOK_SECONDS)
+    while not mesh.ends_within(_IDLE_LOOK_SECONDS):
         watcher.look(quiet=True)
     if code := mesh.process.wait():
         raise Failure(f"the mesh broke (exit code {code}):\n{mesh.last_words()}")
