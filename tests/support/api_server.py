@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+
 from lateen.config.objects import ObjectRef, Origin
 from lateen.local_runtime.api.pod_access import PodUnavailable
 from lateen.local_runtime.api.server import ApiServer

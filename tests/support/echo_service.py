@@ -24,7 +24,8 @@ def call(url: str, host: str = "") -> dict[str, object]:
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=5)
     try:
-        connection.request("GET", parts.path or "/", headers={"host": host} if host else {})
+        target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+        connection.request("GET", target, headers={"host": host} if host else {})
         local = connection.sock.getsockname()
         answer = connection.getresponse()
         text = answer.read().decode(errors="replace")

@@ -1,5 +1,6 @@
 """A mesh that a test runs: `lateen up` in front, in a directory of its own, gone when the test's process is gone."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from urllib.parse import urlencode
 
 import msgspec
 import yaml
+
 from lateen.local_runtime.api.client import ApiClient, ApiFailure, NotRunning, object_path
 
 Json = dict[str, Any]
@@ -68,6 +70,7 @@ class LocalMesh:
         self.port = free_port()
         self.api = ApiClient(self.state / "api.sock")
         self.program = tuple(program)
+        self.environment = {**os.environ, "LATEEN_STATE_DIR": str(self.state)}
         self._shown = directory / "shown"
         catalogues = [word for file in images for word in ("--images", str(file))]
         # Whoever ends this process, even by SIGKILL, ends the mesh: the kernel kills the command in front of it, and a
@@ -75,15 +78,13 @@ class LocalMesh:
         bound = ("setpriv", "--pdeathsig", "KILL")
         with self._shown.open("wb") as shown:
             self.process = subprocess.Popen(
-                (*bound, *self._argv("up", *map(str, paths), *catalogues, "--publish", str(self.port))),
+                (*bound, *self.program, "up", *map(str, paths), *catalogues, "--publish", str(self.port)),
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=shown,
                 stderr=subprocess.STDOUT,
                 cwd="/",
             )
-
-    def _argv(self, command: str, *arguments: str) -> tuple[str, ...]:
-        return (*self.program, command, "--state-dir", str(self.state), *arguments)
 
     def shown(self) -> str:
         """All that `lateen up` has shown so far."""
@@ -104,7 +105,13 @@ class LocalMesh:
     def run(self, command: str, *arguments: str, given: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run a lateen command on this mesh."""
         return subprocess.run(
-            self._argv(command, *arguments), capture_output=True, text=True, input=given, timeout=60, check=False
+            (*self.program, command, *arguments),
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            input=given,
+            timeout=2 * PATIENCE,
+            check=False,
         )
 
     def told(self, command: str, *arguments: str, given: str | None = None) -> str:
@@ -116,7 +123,8 @@ class LocalMesh:
     def start(self, command: str, *arguments: str) -> subprocess.Popen[str]:
         """Start a lateen command whose streams are pipes."""
         pipe = subprocess.PIPE
-        return subprocess.Popen(self._argv(command, *arguments), stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        argv = (*self.program, command, *arguments)
+        return subprocess.Popen(argv, env=self.environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
     def supervisor(self) -> int:
         return int((self.state / "lock").read_text())
