@@ -175,7 +175,9 @@ class Launcher:
             case Failed(id, error):
                 _refuse(self._children.pop(id), StartError(error))
             case Ended(id, code):
-                self._children.pop(id).ended.set_result(code)
+                child = self._children.pop(id)
+                if not child.ended.done():  # whoever waits must not be able to end all reading by giving up
+                    child.ended.set_result(code)
             case _:
                 raise AssertionError(message)
 

@@ -84,7 +84,7 @@ class MeshNetwork:
                 child = await self._launcher.launch(request, (given.fileno(), printed.fileno(), printed.fileno()))
             except StartError as error:
                 raise ServiceRulesError(str(error)) from None
-            code = await child.ended
+            code = await asyncio.shield(child.ended)
             printed.seek(0)
             return code, printed.read().decode(errors="replace")
 
