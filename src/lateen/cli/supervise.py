@@ -9,6 +9,8 @@ import asyncio
 import json
 import logging
 import os
+import signal
+import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -87,6 +89,7 @@ async def _run(orders: Orders, report: _Report) -> None:
         state=StateDirectory(Path(orders.state_dir)),
     )
     supervisor = Supervisor(settings, ControlPlane())
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, _log_tasks)
     if orders.life_line is not None:
         loop = asyncio.get_running_loop()
         life_line = orders.life_line
@@ -97,3 +100,10 @@ async def _run(orders: Orders, report: _Report) -> None:
 
         loop.add_reader(life_line, ended)
     await supervisor.run(report.started)
+
+
+def _log_tasks() -> None:
+    """What every task waits for, to the log: the answer to "why does nothing happen?"."""
+    for task in asyncio.all_tasks():
+        task.print_stack(file=sys.stderr)
+    sys.stderr.flush()
