@@ -7,11 +7,12 @@ import grpc
 import pytest
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
 
-from lateen.xds.ads import DELTA_PATH, AdsConnection, ads_handlers
+from lateen.xds.ads import AdsConnection, ads_handlers
 from lateen.xds.grpc.status import CallError, Status
 from lateen.xds.resource import CLUSTER, ENDPOINT, Offer, Resource
 from lateen.xds.server import GrpcServer
 from lateen.xds.stream import Accepted, Refused
+from lateen.xds.variant import DELTA
 
 NODE = "sidecar~10.0.0.1~a.default~default.svc.cluster.local"
 
@@ -68,7 +69,7 @@ async def call(service: Service) -> AsyncIterator[grpc.aio.StreamStreamCall]:
     port = await server.listen_tcp("127.0.0.1", 0)
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield channel.stream_stream(
-            DELTA_PATH,
+            DELTA.path,
             request_serializer=DeltaDiscoveryRequest.SerializeToString,
             response_deserializer=DeltaDiscoveryResponse.FromString,
         )()

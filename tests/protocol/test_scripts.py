@@ -2,24 +2,33 @@
 
     CDS                     the first request of a type, without names
     EDS +a +b               subscribe; `-a` unsubscribe; `a@1` in the first request: the client brings version 1 of a
+    CDS version(a=1 b=1)    the client brings the version of that offer
     CDS ok / CDS no: why    answer the type's last response
     CDS ok 1                answer the response of that nonce
     offer CDS a=1 b=1 / …   what is offered from now on, types left out unchanged
     release                 the client has had long enough
 
 A response is written `CDS a b -c`: resources, then what is removed. EDS names that are not offered get an empty
-assignment.
+assignment. Scripts that run in both variants say what changes for the client: of a response that is everything the
+client is to have, only what differs from what it has is written. In scripts of one variant a response is written as it
+is, with contents (`a=1`) where the script has them.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
-from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
+from envoy.service.discovery.v3.discovery_pb2 import (
+    DeltaDiscoveryRequest,
+    DeltaDiscoveryResponse,
+    DiscoveryRequest,
+    DiscoveryResponse,
+)
 
 from lateen.xds.resource import ENDPOINT, SHORT_NAMES, Offer, Resource
-from lateen.xds.stream import AdsStream
+from lateen.xds.stream import AdsStream, Response
 from lateen.xds.update import Updates
+from lateen.xds.variant import DELTA, STATE_OF_THE_WORLD, VARIANTS, Removal, Variant
 from lateen.xds.wire import version_text
 
 URLS = {short: url for url, short in SHORT_NAMES.items()} | {"ECDS": "type.googleapis.com/x.TypedExtensionConfig"}
@@ -27,35 +36,36 @@ NAMES = {url: short for short, url in URLS.items()}
 
 
 def resource(name: str, content: str) -> Resource:
-    return Resource(name, (content.encode(),))
+    return Resource(name, (f"{name}={content}".encode(),))
 
 
 class Conversation:
-    """A stream, and the memory of the last nonce of each type."""
+    """A stream, and a client that remembers what it needs for its next request. What it is sent it may refuse."""
 
-    def __init__(self) -> None:
-        self.stream = AdsStream(Updates())
+    def __init__(self, variant: Variant) -> None:
+        self.variant = variant
+        self.stream = AdsStream(variant, Updates())
         self.nonces: dict[str, str] = {}
+        self.answered: dict[str, str] = {}
+        self.wanted: dict[str, list[str]] = {}
 
-    def do(self, action: str) -> list[str]:
+    def do(self, action: str) -> list[Response]:
         if action == "release":
-            return self._shown(self.stream.release())
+            return self.stream.release()
         if action.startswith("offer "):
-            return self._shown(self.stream.offer(dict(_offers(action.removeprefix("offer ")))))
-        return self._shown(self.stream.receive(self._request(action)))
+            return self.stream.offer(dict(_offers(action.removeprefix("offer "))))
+        type_name, _, rest = action.partition(" ")
+        request = self._delta(URLS[type_name], rest) if self.variant is DELTA else self._world(URLS[type_name], rest)
+        return self.stream.receive(self.variant.request(request.SerializeToString()))
 
-    def _request(self, action: str) -> DeltaDiscoveryRequest:
-        type_name, *words = action.split()
-        url = URLS[type_name]
+    def note(self, message: DeltaDiscoveryResponse | DiscoveryResponse) -> None:
+        self.nonces[message.type_url] = message.nonce
+
+    def _delta(self, url: str, text: str) -> DeltaDiscoveryRequest:
         request = DeltaDiscoveryRequest(type_url=url)
-        if words and words[0] in ("ok", "no:"):
-            request.response_nonce = self.nonces[url]
-            if words[0] == "no:":
-                request.error_detail.message = " ".join(words[1:])
-            elif words[1:]:
-                request.response_nonce = words[1]
+        if self._answers(request, text):
             return request
-        for word in words:
+        for word in text.split():
             if word.startswith("+"):
                 request.resource_names_subscribe.append(word[1:])
             elif word.startswith("-"):
@@ -65,22 +75,65 @@ class Conversation:
                 request.initial_resource_versions[name] = version_text(resource(name, content).version)
         return request
 
-    def _shown(self, responses: list) -> list[str]:
-        shown = []
-        for response in responses:
-            message = DeltaDiscoveryResponse.FromString(b"".join(response.pieces))
-            self.nonces[message.type_url] = message.nonce
-            words = [each.name for each in message.resources] + ["-" + name for name in message.removed_resources]
-            shown.append(" ".join((NAMES[message.type_url], *words)))
-        return shown
+    def _world(self, url: str, text: str) -> DiscoveryRequest:
+        request = DiscoveryRequest(type_url=url)
+        wanted = self.wanted.setdefault(url, [])
+        if not self._answers(request, text):
+            request.response_nonce = self.answered.get(url, "")
+            brought = re.search(r"version\((.*)\)", text)
+            if brought:
+                request.version_info = version_text(Offer(_resources(brought[1])).version)
+                text = text.replace(brought[0], "")
+            for word in text.split():
+                if word.startswith("+"):
+                    wanted.append(word[1:])
+                else:
+                    wanted.remove(word[1:])
+        request.resource_names.extend(wanted)
+        return request
+
+    def _answers(self, request: DeltaDiscoveryRequest | DiscoveryRequest, text: str) -> bool:
+        answer, _, more = text.partition(" ")
+        if answer not in ("ok", "no:"):
+            return False
+        request.response_nonce = self.answered[request.type_url] = self.nonces[request.type_url]
+        if answer == "no:":
+            request.error_detail.message = more
+        elif more:
+            request.response_nonce = more
+        return True
+
+
+class Holding:
+    """What the client has, to tell what a response changes for it."""
+
+    def __init__(self) -> None:
+        self.now: dict[str, dict[str, str]] = {}
+        self.before: dict[str, dict[str, str]] = {}
+
+    def shown(self, message: DiscoveryResponse, contents: Mapping[str, str]) -> list[str]:
+        """Of a response that is everything: what is new to the client, and what it loses."""
+        had = self.now.get(message.type_url, {})
+        self.before[message.type_url], self.now[message.type_url] = had, dict(contents)
+        new = [name for name, content in contents.items() if had.get(name) != content]
+        return new + [f"-{name}" for name in had if name not in contents]
+
+    def refused(self, type_url: str, error: str) -> None:
+        """All of the last response, or if the error names them the resources that it names."""
+        before, now = self.before.get(type_url, {}), self.now.get(type_url, {})
+        named = [name for name in now if f"{name}:" in error]
+        self.now[type_url] = {name: text for name, text in now.items() if name not in named} if named else before
 
 
 def _offers(text: str) -> Iterator[tuple[str, Offer]]:
     for part in text.split("/"):
-        type_name, *items = part.split()
-        resources = [resource(*item.split("=")) for item in items]
+        type_name, _, items = part.strip().partition(" ")
         otherwise = (lambda name: resource(name, "")) if URLS[type_name] == ENDPOINT else None
-        yield URLS[type_name], Offer(resources, otherwise)
+        yield URLS[type_name], Offer(_resources(items), otherwise)
+
+
+def _resources(text: str) -> list[Resource]:
+    return [resource(*item.split("=")) for item in text.split()]
 
 
 SCRIPTS = {
@@ -110,63 +163,11 @@ SCRIPTS = {
         EDS
         EDS +a                      -> EDS a
     """,
-    "explicit wildcard with a name": """
-        offer CDS a=1 b=1
-        CDS +* +x                   -> CDS a b -x
-        CDS ok
-        offer CDS a=1 b=1 x=1       -> CDS x
-    """,
     "names of a wildcard type": """
         offer CDS a=1 b=1
         CDS +b                      -> CDS b
         CDS ok
         offer CDS a=2 b=2           -> CDS b
-    """,
-    "a legacy wildcard is left by name": """
-        offer CDS a=1 b=1
-        CDS                         -> CDS a b
-        CDS ok
-        CDS +b -*                   -> CDS b
-        CDS ok
-        offer CDS a=2 b=2           -> CDS b
-    """,
-    "starting with nothing": """
-        offer CDS a=1
-        CDS +* -*
-        CDS +a                      -> CDS a
-    """,
-    "wildcard after names sends everything": """
-        offer CDS a=1 b=1
-        CDS +a                      -> CDS a
-        CDS ok
-        CDS +*                      -> CDS a b
-    """,
-    "a name given up under a wildcard is sent again": """
-        offer CDS a=1
-        CDS +* +a +x                -> CDS a -x
-        CDS ok
-        CDS -a                      -> CDS a
-        CDS ok
-        CDS -x                      -> CDS -x
-    """,
-    "a name asked for again is sent again": """
-        offer RDS r=1
-        RDS +r                      -> RDS r
-        RDS ok
-        RDS +r                      -> RDS r
-    """,
-    "unknown names: an empty resource if there is one, else removed": """
-        offer EDS / RDS
-        EDS +a                      -> EDS a
-        RDS +r                      -> RDS -r
-        RDS ok
-        offer RDS r=1               -> RDS r
-        EDS ok
-        offer EDS a=1               -> EDS a
-    """,
-    "a type that is offered empty has no names": """
-        offer ECDS
-        ECDS +x                     -> ECDS -x
     """,
     "changes coalesce while an answer is awaited": """
         offer CDS a=1
@@ -264,17 +265,6 @@ SCRIPTS = {
         CDS ok
         offer CDS a=1               -> CDS -b
     """,
-    "what comes back before it is removed stays": """
-        offer CDS a=1 b=1 / LDS l=1
-        CDS                         -> CDS a b
-        CDS ok
-        LDS                         -> LDS l
-        LDS ok
-        offer CDS a=1 / LDS l=2     -> LDS l
-        offer CDS a=1 b=1           -> CDS b
-        CDS ok
-        LDS ok
-    """,
     "what a refused listener uses stays": """
         offer CDS a=1 / LDS l=a
         CDS                         -> CDS a
@@ -316,6 +306,72 @@ SCRIPTS = {
         EDS ok
         offer CDS a=2 b=1           -> CDS a | EDS a
     """,
+}
+
+DELTA_ONLY = {
+    "explicit wildcard with a name": """
+        offer CDS a=1 b=1
+        CDS +* +x                   -> CDS a b -x
+        CDS ok
+        offer CDS a=1 b=1 x=1       -> CDS x
+    """,
+    "a legacy wildcard is left by name": """
+        offer CDS a=1 b=1
+        CDS                         -> CDS a b
+        CDS ok
+        CDS +b -*                   -> CDS b
+        CDS ok
+        offer CDS a=2 b=2           -> CDS b
+    """,
+    "starting with nothing": """
+        offer CDS a=1
+        CDS +* -*
+        CDS +a                      -> CDS a
+    """,
+    "wildcard after names sends everything": """
+        offer CDS a=1 b=1
+        CDS +a                      -> CDS a
+        CDS ok
+        CDS +*                      -> CDS a b
+    """,
+    "a name given up under a wildcard is sent again": """
+        offer CDS a=1
+        CDS +* +a +x                -> CDS a -x
+        CDS ok
+        CDS -a                      -> CDS a
+        CDS ok
+        CDS -x                      -> CDS -x
+    """,
+    "a name asked for again is sent again": """
+        offer RDS r=1
+        RDS +r                      -> RDS r
+        RDS ok
+        RDS +r                      -> RDS r
+    """,
+    "unknown names: an empty resource if there is one, else removed": """
+        offer EDS / RDS
+        EDS +a                      -> EDS a
+        RDS +r                      -> RDS -r
+        RDS ok
+        offer RDS r=1               -> RDS r
+        EDS ok
+        offer EDS a=1               -> EDS a
+    """,
+    "a type that is offered empty has no names": """
+        offer ECDS
+        ECDS +x                     -> ECDS -x
+    """,
+    "what comes back before it is removed stays": """
+        offer CDS a=1 b=1 / LDS l=1
+        CDS                         -> CDS a b
+        CDS ok
+        LDS                         -> LDS l
+        LDS ok
+        offer CDS a=1 / LDS l=2     -> LDS l
+        offer CDS a=1 b=1           -> CDS b
+        CDS ok
+        LDS ok
+    """,
     "a client that comes back gets what differs": """
         offer CDS a=2 b=1 c=1 / EDS a=1 b=1 c=1 / LDS l=1 / RDS r=1
         CDS a@1 b@1 gone@1          -> CDS a c
@@ -347,11 +403,191 @@ SCRIPTS = {
     """,
 }
 
+STATE_OF_THE_WORLD_ONLY = {
+    "clusters and listeners are sent whole, other types not": """
+        offer CDS a=1 b=1 / EDS a=1 b=1
+        CDS                         -> CDS a b
+        CDS ok
+        EDS +a +b                   -> EDS a b
+        EDS ok
+        offer EDS a=2 b=1           -> EDS a
+        EDS ok
+        offer CDS a=1 b=2           -> CDS a b | EDS b
+    """,
+    "named clusters are sent whole too": """
+        offer CDS a=1 b=1 c=1
+        CDS +a                      -> CDS a
+        CDS ok
+        CDS +b                      -> CDS a b
+        CDS ok
+        offer CDS a=2 b=1 c=2       -> CDS a b
+        CDS ok
+        CDS -a
+        offer CDS a=3 b=1
+        offer CDS a=3 b=2           -> CDS b
+    """,
+    "a wildcard that was never spoken stays while no name is": """
+        offer CDS a=1
+        CDS                         -> CDS a
+        CDS ok
+        CDS
+        offer CDS a=2               -> CDS a
+    """,
+    "a wildcard that was never spoken is left by name": """
+        offer CDS a=1 b=1
+        CDS                         -> CDS a b
+        CDS ok
+        CDS +b                      -> CDS b
+        CDS ok
+        CDS -b
+        offer CDS a=2 b=2
+    """,
+    "a spoken wildcard is given up like a name": """
+        offer CDS a=1 b=1
+        CDS +* +x                   -> CDS a b
+        CDS ok
+        CDS -x
+        offer CDS a=1 b=2           -> CDS a b
+        CDS ok
+        CDS -*
+        offer CDS a=1 b=3
+    """,
+    "wildcard after names sends everything": """
+        offer CDS a=1 b=1
+        CDS +a                      -> CDS a
+        CDS ok
+        CDS +*                      -> CDS a b
+    """,
+    "the last clusters are removed by an empty response": """
+        offer CDS a=1
+        CDS                         -> CDS a
+        CDS ok
+        offer CDS                   -> CDS
+    """,
+    "that a route is gone cannot be told": """
+        offer RDS r=1
+        RDS +r +x                   -> RDS r
+        RDS ok
+        offer RDS
+        offer RDS r=2               -> RDS r
+    """,
+    "a load assignment that is gone becomes empty": """
+        offer EDS a=1
+        EDS +a                      -> EDS a
+        EDS ok
+        offer EDS                   -> EDS a
+    """,
+    "a type that is offered empty is not answered": """
+        offer ECDS
+        ECDS +x
+    """,
+    "what was refused is sent as it was before": """
+        offer CDS a=1 b=1
+        CDS                         -> CDS a=1 b=1
+        CDS ok
+        offer CDS a=bad b=1         -> CDS a=bad b=1
+        CDS no: wrong
+        offer CDS a=bad b=2         -> CDS b=2 a=1
+        CDS ok
+        offer CDS a=worse b=2       -> CDS a=worse b=2
+        CDS no: wrong
+        offer CDS a=worse b=3       -> CDS b=3 a=1
+        CDS ok
+        offer CDS a=2 b=3           -> CDS a=2 b=3
+        CDS ok
+        offer CDS a=2 b=4           -> CDS a=2 b=4
+    """,
+    "what never was accepted is left out": """
+        offer CDS a=bad
+        CDS                         -> CDS a
+        CDS no: wrong
+        offer CDS a=bad b=1         -> CDS b
+        CDS ok
+        offer CDS b=2               -> CDS b
+    """,
+    "what is gone but in use is sent on": """
+        offer CDS a=1 / LDS l=a
+        CDS                         -> CDS a
+        CDS ok
+        LDS                         -> LDS l
+        LDS ok
+        offer CDS b=1 / LDS l=b     -> CDS b a
+        CDS ok                      -> LDS l
+        LDS ok                      -> CDS b
+    """,
+    "while the cause of a refusal is looked for, the rest is as before": """
+        offer CDS a=1 b=1
+        CDS                         -> CDS a=1 b=1
+        CDS ok
+        offer CDS a=2 b=bad         -> CDS a=2 b=bad
+        CDS no: something           -> CDS a=2 b=1
+        CDS ok                      -> CDS a=2 b=bad
+        CDS no: something
+        offer CDS a=3 b=bad         -> CDS a=3 b=1
+    """,
+    "a client that comes back with the offered version has it all": """
+        offer CDS a=1 b=1 / EDS a=1
+        CDS version(a=1 b=1)
+        EDS +a                      -> EDS a
+        offer CDS a=1 b=2           -> CDS a b
+    """,
+    "a client that comes back with another version gets everything": """
+        offer CDS a=1 b=1
+        CDS version(a=1)            -> CDS a b
+    """,
+    "a version says nothing about names": """
+        offer EDS a=1 / CDS a=1
+        EDS +a version(a=1)         -> EDS a
+        CDS +a version(a=1)         -> CDS a
+    """,
+}
 
-@pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS.keys())
-def test_conversation(script: str) -> None:
-    conversation = Conversation()
+
+def _run(variant: Variant, script: str, *, relative: bool = False) -> None:
+    conversation, holding = Conversation(variant), Holding()
     for line in filter(None, map(str.strip, script.splitlines())):
-        action, _, expected = re.sub(" +", " ", line).partition(" ->")
-        wanted = [part.strip() for part in expected.split("|")] if expected else []
-        assert conversation.do(action.strip()) == wanted, line
+        action, _, expected = (part.strip() for part in re.sub(" +", " ", line).partition("->"))
+        responses = conversation.do(action)
+        if " no: " in action:
+            type_name, _, error = action.partition(" no: ")
+            holding.refused(URLS[type_name], error)
+        shown = []
+        for response in responses:
+            message = _message(variant, response)
+            conversation.note(message)
+            words = _words(message, with_contents="=" in expected)
+            if relative and variant.removal(response.type_url) is Removal.BY_ABSENCE:
+                words = holding.shown(message, dict(item.split("=") for item in _words(message, with_contents=True)))
+            shown.append(" ".join((NAMES[response.type_url], *words)))
+        assert shown == ([part.strip() for part in expected.split("|")] if expected else []), line
+
+
+def _message(variant: Variant, response: Response) -> DeltaDiscoveryResponse | DiscoveryResponse:
+    return (DeltaDiscoveryResponse if variant is DELTA else DiscoveryResponse).FromString(b"".join(response.pieces))
+
+
+def _words(message: DeltaDiscoveryResponse | DiscoveryResponse, *, with_contents: bool) -> list[str]:
+    """Names, with contents or without; what is removed with a minus before it. A body is `name=content`."""
+    bodies = [_any(each).decode() for each in message.resources]
+    removed = getattr(message, "removed_resources", ())
+    return [body if with_contents else body.partition("=")[0] for body in bodies] + [f"-{name}" for name in removed]
+
+
+def _any(entry: object) -> bytes:
+    return getattr(entry, "resource", entry).value
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=["delta", "state of the world"])
+@pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS.keys())
+def test_conversation(script: str, variant: Variant) -> None:
+    _run(variant, script, relative=True)
+
+
+@pytest.mark.parametrize("script", DELTA_ONLY.values(), ids=DELTA_ONLY.keys())
+def test_delta_conversation(script: str) -> None:
+    _run(DELTA, script)
+
+
+@pytest.mark.parametrize("script", STATE_OF_THE_WORLD_ONLY.values(), ids=STATE_OF_THE_WORLD_ONLY.keys())
+def test_state_of_the_world_conversation(script: str) -> None:
+    _run(STATE_OF_THE_WORLD, script)

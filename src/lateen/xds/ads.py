@@ -17,19 +17,16 @@ from typing import Final, Protocol
 
 import msgspec
 from envoy.config.core.v3.base_pb2 import Node
-from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest
-from google.protobuf.message import DecodeError
 
-from lateen.xds.grpc.call import Call, Handler, HandlerFactory, Peer
+from lateen.xds.grpc.call import Call, HandlerFactory, Peer
 from lateen.xds.grpc.status import CallError, Status
 from lateen.xds.resource import Offer
 from lateen.xds.stream import Accepted, AdsStream, Event, Refused, Response, Subscribed
 from lateen.xds.update import Updates
+from lateen.xds.variant import VARIANTS, Variant
 from lateen.xds.watch import TypeStatus
 
 _log = logging.getLogger(__name__)
-
-DELTA_PATH: Final = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"
 
 PATIENCE: Final = 5.0
 """Seconds that changes wait for an answer of the client that they should come after."""
@@ -66,13 +63,14 @@ class TypeReport(msgspec.Struct, frozen=True):
 class AdsConnection:
     """One ADS stream, as given to the service: `node` as in its first message, `peer` at the other end."""
 
-    def __init__(self, call: Call, service: AdsService, updates: Updates) -> None:
+    def __init__(self, call: Call, service: AdsService, variant: Variant, updates: Updates) -> None:
         self.node = Node()
         self.peer: Peer = call.peer
         self.opened_at = time.time()
         self._call = call
         self._service = service
-        self._stream = AdsStream(updates)
+        self._variant = variant
+        self._stream = AdsStream(variant, updates)
         self._sent_at: dict[str, float] = {}
         self._answered_at: dict[str, float] = {}
         self._let_in = False
@@ -104,10 +102,7 @@ class AdsConnection:
 
     def received(self, message: bytes) -> None:
         """See `Handler`."""
-        try:
-            request = DeltaDiscoveryRequest.FromString(message)
-        except DecodeError as error:
-            raise CallError(Status.INVALID_ARGUMENT, "the message is not a DeltaDiscoveryRequest") from error
+        request = self._variant.request(message)
         if not self._let_in:
             self._open(request.node)
         responses = self._stream.receive(request)
@@ -129,8 +124,8 @@ class AdsConnection:
             self._let_in = False
             self._service.closed(self)
 
-    def _open(self, node: Node) -> None:
-        if not node.id:
+    def _open(self, node: Node | None) -> None:
+        if node is None or not node.id:
             raise CallError(Status.INVALID_ARGUMENT, "missing node information")
         if not self._service.ready:
             raise CallError(Status.UNAVAILABLE, "the control plane is not ready yet")
@@ -173,10 +168,10 @@ class AdsConnection:
 
 
 def ads_handlers(service: AdsService, updates: Updates | None = None) -> Mapping[str, HandlerFactory]:
-    """The gRPC methods of aggregated discovery, by path. Streams of one mapping share what they send."""
+    """The gRPC methods of aggregated discovery, by path: both variants, which share what they send."""
     shared = updates or Updates()
 
-    def delta(call: Call) -> Handler:
-        return AdsConnection(call, service, shared)
+    def factory(variant: Variant) -> HandlerFactory:
+        return lambda call: AdsConnection(call, service, variant, shared)
 
-    return {DELTA_PATH: delta}
+    return {variant.path: factory(variant) for variant in VARIANTS}

@@ -4,6 +4,8 @@
                          >  watches, one for each type  ---<
     offers  -> offer   -'                                   '-> events: Subscribed, Accepted, Refused
 
+Both variants of the protocol run on it; `Variant` has all in which they differ.
+
 Level-triggered: a watch compares what the client has been sent with what is offered now, with at most one unanswered
 response for each type, so changes meanwhile coalesce.
 
@@ -11,7 +13,7 @@ response for each type, so changes meanwhile coalesce.
 the client has accepted the clusters sent before them; Envoy does that when the clusters are warm (measured: it keeps
 the acknowledgement of a cluster update back until then). What is gone stays with the client until everything that may
 use it has been accepted without it: `USERS`. A refused listener or route is still in force as it was, so what it uses
-stays.
+stays. A state-of-the-world client that comes back does not say what it has, so there it cannot be kept from losing it.
 
 **Warming.** Envoy warms an updated EDS cluster like a new one and waits for its load assignment, but does not ask for
 it again, since it is still subscribed to that name. So every sent cluster has its load assignment sent again.
@@ -21,17 +23,17 @@ the stream calls `release` when it has been `waiting` for long enough.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, assert_never
 
 import msgspec
-from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest
 
 from lateen.xds.grpc.status import CallError, Status
 from lateen.xds.resource import CLUSTER, ENDPOINT, LISTENER, PUSH_ORDER, ROUTE, SECRET, Offer
-from lateen.xds.subscription import first_delta, later_delta
+from lateen.xds.subscription import Ask, Edit, Names, first, later
 from lateen.xds.update import Update, Updates
+from lateen.xds.variant import Removal, Request, Variant
 from lateen.xds.watch import Flight, TypeStatus, Watch
-from lateen.xds.wire import delta_tail
+from lateen.xds.wire import tail
 
 USERS: Final[Mapping[str, tuple[str, ...]]] = {
     CLUSTER: (LISTENER, ROUTE),
@@ -91,11 +93,12 @@ class Response:
 
 
 class AdsStream:
-    """One stream of delta discovery. `updates` is shared between streams; `take_events` gives what happened, once."""
+    """One stream of discovery. `updates` is shared between streams; `take_events` gives what happened, once."""
 
-    __slots__ = ("_clusters", "_complete", "_events", "_offers", "_updates", "_watches", "waiting")
+    __slots__ = ("_clusters", "_complete", "_events", "_offers", "_updates", "_variant", "_watches", "waiting")
 
-    def __init__(self, updates: Updates) -> None:
+    def __init__(self, variant: Variant, updates: Updates) -> None:
+        self._variant = variant
         self._updates = updates
         self._watches: list[Watch] = []
         self._offers: dict[str, Offer] = {}
@@ -107,16 +110,15 @@ class AdsStream:
         self._clusters: tuple[Update, ...] | None = ()
         """Clusters sent before load assignments were first asked for; None when they are no longer of interest."""
 
-    def receive(self, request: DeltaDiscoveryRequest) -> list[Response]:
+    def receive(self, request: Request) -> list[Response]:
         """Take a request and return what is to be sent now. Raises `CallError` for one that must end the stream."""
         watch = self._watch(request.type_url)
         if watch is None:
-            watch = self._open(request)
+            self._open(request)
         else:
-            if request.response_nonce:
+            if request.nonce:
                 self._answered(watch, request)
-            if request.resource_names_subscribe or request.resource_names_unsubscribe:
-                self._resubscribe(watch, request)
+            self._resubscribe(watch, request.ask)
         return self._advance()
 
     def offer(self, offers: Mapping[str, Offer]) -> list[Response]:
@@ -152,44 +154,44 @@ class AdsStream:
                 return watch
         return None
 
-    def _open(self, request: DeltaDiscoveryRequest) -> Watch:
+    def _open(self, request: Request) -> None:
         """The first request of a type. Its nonce, if any, is that of an earlier stream."""
-        type_url = request.type_url
+        type_url, ask = request.type_url, request.ask
         if not type_url:
             raise CallError(
                 Status.INVALID_ARGUMENT, "type_url is missing: an aggregated stream needs one in each request"
             )
         if len(self._watches) >= MOST_TYPES:
             raise CallError(Status.RESOURCE_EXHAUSTED, f"more than {MOST_TYPES} types on one stream")
-        watch = Watch(type_url)
-        held = dict(request.initial_resource_versions)
-        _limit(type_url, len(held) + len(request.resource_names_subscribe))
-        change = first_delta(type_url, request.resource_names_subscribe, request.resource_names_unsubscribe, held)
-        watch.subscribe(change, self._updates, held)
+        _limit(type_url, ask)
+        watch = Watch(type_url, self._variant.removal(type_url))
+        watch.subscribe(first(type_url, ask), self._updates)
+        watch.resume(ask)
         watch.offered = self._offers.get(type_url)
         self._watches.append(watch)
         self._watches.sort(key=lambda each: _ORDER.get(each.type_url, len(_ORDER)))
         if type_url == ENDPOINT:
             self._forget_assignments(watch)
         self._events.append(Subscribed(type_url))
-        return watch
 
-    def _resubscribe(self, watch: Watch, request: DeltaDiscoveryRequest) -> None:
+    def _resubscribe(self, watch: Watch, ask: Ask) -> None:
         before = watch.subscription
-        change = later_delta(before, request.resource_names_subscribe, request.resource_names_unsubscribe)
-        _limit(watch.type_url, len(change.subscription.names))
-        watch.subscribe(change, self._updates)
+        change = later(before, ask)
         after = change.subscription
+        if after is before and not change.asked and not change.everything:
+            return
+        _limit(watch.type_url, ask, len(after.names))
+        watch.subscribe(change, self._updates)
         if after is not before and (after.wildcard > before.wildcard or not after.names <= before.names):
             self._events.append(Subscribed(watch.type_url))
 
-    def _answered(self, watch: Watch, request: DeltaDiscoveryRequest) -> None:
+    def _answered(self, watch: Watch, request: Request) -> None:
         """An acknowledgement or refusal; one that is not awaited is ignored, unlike its subscriptions."""
-        flight = watch.answered(request.response_nonce)
+        flight = watch.answered(request.nonce)
         if flight is None:
             return
-        if request.HasField("error_detail"):
-            blamed = watch.refuse(flight, request.error_detail.message)
+        if request.error is not None:
+            blamed = watch.refuse(flight, request.error)
             if blamed:
                 self._events.append(_refusal(watch, flight, blamed))
         else:
@@ -236,13 +238,12 @@ class AdsStream:
         return all(absent_is_unused if user is None else user.quiet for user in users)
 
     def _send(self, watch: Watch, responses: list[Response]) -> None:
-        unprompted = not watch.fresh
         found = watch.collect(self._updates)
         if watch.type_url == CLUSTER:
             self._rewarm(found)
         if watch.lingering and self._unused(watch):
             found += watch.collect_gone(self._updates)
-        if found or not unprompted:
+        if found or watch.fresh:
             responses.append(self._response(watch, found))
 
     def _send_gone(self, watch: Watch, responses: list[Response]) -> None:
@@ -252,9 +253,10 @@ class AdsStream:
 
     def _response(self, watch: Watch, updates: tuple[Update, ...]) -> Response:
         flight = watch.dispatch(updates)
-        bodies = tuple(update.delta_body for update in updates if update.changed)
-        tail = delta_tail(watch.type_url, flight.version, flight.nonce, sorted(flight.gone))
-        return Response(watch.type_url, flight.nonce, (*bodies, tail))
+        body, version = self._variant.body, watch.version_info(flight)
+        bodies = tuple(body(update) for update in watch.contents(updates, self._updates) if update.changed)
+        gone = sorted(flight.gone) if watch.removal is Removal.LISTED else ()
+        return Response(watch.type_url, flight.nonce, (*bodies, tail(watch.type_url, version, flight.nonce, gone)))
 
     # warming
 
@@ -283,7 +285,14 @@ class AdsStream:
         self._clusters = None
 
 
-def _limit(type_url: str, names: int) -> None:
+def _limit(type_url: str, ask: Ask, names: int = 0) -> None:
+    match ask:
+        case Edit():
+            names = max(names, len(ask.subscribe) + len(ask.held))
+        case Names():
+            names = len(ask.names)
+        case _:
+            assert_never(ask)
     if names > MOST_NAMES:
         raise CallError(Status.RESOURCE_EXHAUSTED, f"{type_url}: more than {MOST_NAMES} names on one stream")
 

@@ -6,12 +6,14 @@ offer is a join of a shared part and an own part, and each part's updates are wo
 """
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Final
 
 from lateen.xds.resource import EMPTY_OFFER, Offer, Resource, difference
 from lateen.xds.subscription import NOTHING, Subscription
-from lateen.xds.wire import delta_resources
+
+Encoder = Callable[[str, Iterable[Resource]], bytes]
+"""Resources of a type as they stand in a response of one variant."""
 
 _WIDEST_JOIN = 64
 """Offers of at most so many parts, all of them offers, are compared part by part."""
@@ -20,14 +22,14 @@ _WIDEST_JOIN = 64
 class Update:
     """Resources to send and names that are gone. Bytes are made at the first use and kept as long as the update is."""
 
-    __slots__ = ("_delta_body", "_names", "changed", "gone", "type_url")
+    __slots__ = ("_bodies", "_names", "changed", "gone", "type_url")
 
     def __init__(self, type_url: str, changed: tuple[Resource, ...], gone: tuple[str, ...] = ()) -> None:
         self.type_url = type_url
         self.changed = changed
         self.gone = gone
         self._names: frozenset[str] | None = None
-        self._delta_body: bytes | None = None
+        self._bodies: dict[Encoder, bytes] = {}
 
     @property
     def names(self) -> frozenset[str]:
@@ -36,12 +38,12 @@ class Update:
             self._names = frozenset(resource.name for resource in self.changed)
         return self._names
 
-    @property
-    def delta_body(self) -> bytes:
-        """The changed resources as they stand in a delta response."""
-        if self._delta_body is None:
-            self._delta_body = delta_resources(self.type_url, self.changed)
-        return self._delta_body
+    def encoded(self, encoder: Encoder) -> bytes:
+        """The changed resources as they stand in a response, encoded once."""
+        body = self._bodies.get(encoder)
+        if body is None:
+            body = self._bodies[encoder] = encoder(self.type_url, self.changed)
+        return body
 
     def only(self, names: frozenset[str]) -> "Update":
         """The part of it that concerns these names."""
@@ -106,6 +108,25 @@ class Updates:
                     changed.append(resource)
             update = self._keep(key, Update(type_url, tuple(changed), tuple(gone)))
         return update
+
+    def whole(
+        self,
+        type_url: str,
+        offer: Offer,
+        wanted: Subscription,
+        exceptions: frozenset[str],
+        kept: tuple[Resource, ...],
+    ) -> tuple[Update, ...]:
+        """Everything that is wanted of an offer, except that of some names there is what the client has kept."""
+        everything = self.between(type_url, EMPTY_OFFER, offer, wanted)
+        if not exceptions:
+            return everything
+        key = (type_url, offer.version, wanted, exceptions, kept)
+        update = self._get(key)
+        if update is None:
+            offered = tuple(r for update in everything for r in update.changed if r.name not in exceptions)
+            update = self._keep(key, Update(type_url, offered + kept))
+        return (update,)
 
     def shared(self, subscription: Subscription) -> Subscription:
         """An equal subscription that other streams may hold too."""

@@ -11,8 +11,10 @@ from typing import Final
 import msgspec
 
 from lateen.xds.resource import EMPTY_OFFER, Offer
-from lateen.xds.subscription import NOTHING, UNSUBSCRIBED, Change, Subscription
+from lateen.xds.rest import Rest
+from lateen.xds.subscription import NOTHING, UNSUBSCRIBED, Ask, Change, Edit, Subscription
 from lateen.xds.update import Update, Updates
+from lateen.xds.variant import Removal
 from lateen.xds.wire import version_text
 
 _MOST_FLIGHTS = 4
@@ -43,14 +45,19 @@ class TypeStatus(msgspec.Struct, frozen=True):
 class Flight:
     """A response on its way: sent, not yet answered. One that is `overdue` holds up nothing any more."""
 
-    __slots__ = ("gone", "nonce", "overdue", "updates", "version")
+    __slots__ = ("gone", "nonce", "offer", "overdue", "updates")
 
-    def __init__(self, nonce: str, version: str, updates: tuple[Update, ...], gone: frozenset[str]) -> None:
+    def __init__(self, nonce: str, offer: Offer, updates: tuple[Update, ...], gone: frozenset[str]) -> None:
         self.nonce = nonce
-        self.version = version
+        self.offer = offer
         self.updates = updates
         self.gone = gone
         self.overdue = False
+
+    @property
+    def version(self) -> str:
+        """The version of the offer that the response was made from."""
+        return version_text(self.offer.version)
 
     def names(self) -> frozenset[str]:
         """Everything the response spoke of."""
@@ -61,12 +68,13 @@ class Watch:
     """The state of one type. `sent` is the offer that has been sent, except for what the other fields say."""
 
     __slots__ = (
-        "_held", "_nonces", "_refused", "_retries", "accepted", "error", "flights", "fresh", "lingering",
-        "nonce_accepted", "offered", "owed", "resumed", "sent", "subscription", "type_url",
+        "_held", "_held_version", "_nonces", "_refused", "_rest", "_retries", "accepted", "error", "flights", "fresh",
+        "lingering", "nonce_accepted", "offered", "owed", "removal", "resumed", "sent", "subscription", "type_url",
     )  # fmt: skip
 
-    def __init__(self, type_url: str) -> None:
+    def __init__(self, type_url: str, removal: Removal) -> None:
         self.type_url: Final = type_url
+        self.removal: Final = removal
         self.subscription: Subscription = UNSUBSCRIBED
         self.offered: Offer | None = None
         self.sent: Offer = EMPTY_OFFER
@@ -83,20 +91,18 @@ class Watch:
         self.resumed = False
         """The client brought something from an earlier stream."""
         self._held: Mapping[str, str] = {}
+        self._held_version = ""
+        self._rest = Rest() if removal is Removal.BY_ABSENCE else None
         self._refused: dict[str, bytes] = {}
         self._retries: list[frozenset[str]] = []
         self._nonces = 0
 
     # what the client asks
 
-    def subscribe(self, change: Change, updates: Updates, held: Mapping[str, str] | None = None) -> None:
-        """Take over a changed subscription; `held` are versions the client has from an earlier stream."""
+    def subscribe(self, change: Change, updates: Updates) -> None:
+        """Take over a changed subscription."""
         self.subscription = updates.shared(change.subscription)
-        if held:
-            self._held = held
-            self.resumed = True
-        else:
-            self.owed |= change.asked
+        self.owed |= change.asked
         if change.everything:
             self.fresh = True
             self.sent = EMPTY_OFFER
@@ -106,6 +112,20 @@ class Watch:
             self.lingering &= names
             if self._refused:
                 self._refused = {name: self._refused[name] for name in names & self._refused.keys()}
+
+    def resume(self, ask: Ask) -> None:
+        """Take over what the first request says the client has from an earlier stream.
+
+        A version alone counts only for a wildcard: it does not tell which names the client had.
+        """
+        if not isinstance(ask, Edit):
+            if self.removal is Removal.BY_ABSENCE and self.subscription.unspoken:
+                self._held_version = ask.version
+            self.resumed = bool(ask.version)
+        elif ask.held:
+            self._held = ask.held
+            self.owed = NOTHING
+            self.resumed = True
 
     def distrust(self, names: frozenset[str]) -> None:
         """Answer these names again, as far as they are wanted: the client has forgotten what it had."""
@@ -152,21 +172,25 @@ class Watch:
         assert offer is not None
         if self._retries:
             names = self._retries.pop(0)
-            return self._named(updates, offer, names if self.subscription.wildcard else names & self.subscription.names)
+            wanted = names if self.subscription.wildcard else names & self.subscription.names
+            return self._named(updates, self.sent, wanted)
         self._resume(offer)
         found = list(updates.between(self.type_url, self.sent, offer, self.subscription))
-        for update in found:
-            self.lingering = self.lingering.union(update.gone)
+        gone = NOTHING.union(*(update.gone for update in found))
+        if gone:
+            self.lingering |= gone
+            if self._rest is not None:
+                self._rest.keep(gone, self.sent)
+            found = [Update(u.type_url, u.changed) if u.gone else u for u in found]
         if self.lingering:
-            self.lingering -= frozenset().union(*(update.names for update in found))
-        found = [Update(u.type_url, u.changed) if u.gone else u for u in found]
+            self.lingering = self.lingering.difference(*(update.names for update in found))
         if self._refused:
             found = self._without_refused(found, offer)
         if self.owed:
             owed = self.owed.difference(*(update.names for update in found))
             found += self._named(updates, offer, owed)
             self.lingering -= owed
-        self.sent, self.owed, self.fresh = offer, NOTHING, False
+        self.sent, self.owed = offer, NOTHING
         return tuple(update for update in found if update.changed or update.gone)
 
     def collect_gone(self, updates: Updates) -> tuple[Update, ...]:
@@ -179,19 +203,46 @@ class Watch:
     def dispatch(self, updates: tuple[Update, ...]) -> Flight:
         """Note a response as sent."""
         self._nonces += 1
+        self.fresh = False
         gone = frozenset().union(*(update.gone for update in updates))
-        flight = Flight(str(self._nonces), version_text(self.sent.version), updates, gone)
+        flight = Flight(str(self._nonces), self.sent, updates, gone)
         self.flights = [*self.flights[1 - _MOST_FLIGHTS :], flight]
         return flight
+
+    def contents(self, found: tuple[Update, ...], updates: Updates) -> tuple[Update, ...]:
+        """What a response that tells of the found updates carries: they, or all that the client is to have."""
+        if self._rest is None:
+            return found
+        exceptions = self._exceptions()
+        return updates.whole(self.type_url, self.sent, self.subscription, exceptions, self._rest.of(exceptions))
+
+    def version_info(self, flight: Flight) -> str:
+        """What a response is marked with: the offer's version, if it is all that is offered and nothing else.
+
+        A client that brings such a version back on another stream has everything and needs nothing.
+        """
+        whole = self.subscription.unspoken and not self._exceptions()
+        return flight.version if whole or self._rest is None else flight.version + "-part"
+
+    def _exceptions(self) -> frozenset[str]:
+        """Names of which the client does not have, or is not to have, what was sent."""
+        return self.lingering.union(self._refused, *self._retries)
 
     def _named(self, updates: Updates, offer: Offer, names: frozenset[str]) -> tuple[Update, ...]:
         if not names:
             return ()
         by_wildcard = names - self.subscription.names
-        return (updates.named(self.type_url, offer, names, by_wildcard),)
+        update = updates.named(self.type_url, offer, names, by_wildcard)
+        if self.removal is Removal.UNTOLD and update.gone:
+            update = Update(self.type_url, update.changed)
+        return (update,) if update.changed or update.gone else ()
 
     def _resume(self, offer: Offer) -> None:
         """Go on from the versions that the client holds from an earlier stream."""
+        if self._held_version:
+            if self._held_version == version_text(offer.version):
+                self.sent, self.accepted, self.fresh = offer, self._held_version, False
+            self._held_version = ""
         if not self._held:
             return
         held, self._held = self._held, {}
@@ -222,6 +273,9 @@ class Watch:
     def accept(self, flight: Flight) -> None:
         """The client has accepted a response."""
         self.accepted, self.nonce_accepted = flight.version, flight.nonce
+        if self._rest is not None:
+            self._rest.drop(flight.names())
+            self._rest.answered(flight.offer)
         if not self._refused and not self._retries:
             self.error = ""
 
@@ -232,6 +286,8 @@ class Watch:
         say which one is wrong, the response is sent again in halves until it is alone.
         """
         self.error = error or "refused without a reason"
+        if self._rest is not None:
+            self._rest.keep(flight.names())
         named = _blamed(flight.names(), self.error)
         if named:
             blamed = named
@@ -245,6 +301,9 @@ class Watch:
             for resource in update.changed:
                 if resource.name in blamed:
                     self._refused[resource.name] = resource.version
+        if self._rest is not None:
+            self._rest.drop(flight.names() - blamed)
+            self._rest.answered(flight.offer)
         return blamed
 
     def status(self) -> TypeStatus:

@@ -54,8 +54,20 @@ def delta_resources(type_url: str, resources: Iterable[Resource]) -> bytes:
     return b"".join(pieces)
 
 
-def delta_tail(type_url: str, version: str, nonce: str, removed: Iterable[str]) -> bytes:
-    """Everything of a `DeltaDiscoveryResponse` but its resources."""
+def world_resources(type_url: str, resources: Iterable[Resource]) -> bytes:
+    """Field 2 (`resources`) of a state-of-the-world response: an `Any` each."""
+    pieces: list[bytes] = []
+    for resource in resources:
+        size, any_head = _any_head(type_url, resource)
+        pieces += (_header(2, size + len(any_head)), any_head, *resource.pieces)
+    return b"".join(pieces)
+
+
+def tail(type_url: str, version: str, nonce: str, removed: Iterable[str] = ()) -> bytes:
+    """Everything of a response but its resources; only the delta variant has the list of what is removed.
+
+    Field numbers are the same in both: version 1, type URL 4, nonce 5; `removed_resources` is 6.
+    """
     return b"".join((_offered(type_url, version), _text(5, nonce), *[_text(6, name) for name in removed]))
 
 

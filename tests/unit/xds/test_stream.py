@@ -1,25 +1,23 @@
 import pytest
-from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest
 
 from lateen.xds.grpc.status import CallError, Status
 from lateen.xds.resource import CLUSTER, ENDPOINT, LISTENER, Offer, Resource
 from lateen.xds.stream import MOST_TYPES, Accepted, AdsStream, Refused, Subscribed
+from lateen.xds.subscription import Edit
 from lateen.xds.update import Updates
+from lateen.xds.variant import DELTA, Request
 
 
 def offer(**contents: str) -> Offer:
     return Offer(Resource(name, (text.encode(),)) for name, text in contents.items())
 
 
-def request(type_url: str, *subscribe: str, nonce: str = "", error: str = "") -> DeltaDiscoveryRequest:
-    message = DeltaDiscoveryRequest(type_url=type_url, resource_names_subscribe=subscribe, response_nonce=nonce)
-    if error:
-        message.error_detail.message = error
-    return message
+def request(type_url: str, *subscribe: str, nonce: str = "", error: str | None = None) -> Request:
+    return Request(type_url, Edit(frozenset(subscribe)), nonce, error)
 
 
 def test_events_tell_what_the_client_asked_for_and_answered() -> None:
-    stream = AdsStream(Updates())
+    stream = AdsStream(DELTA, Updates())
     offered = offer(a="1", b="1")
     stream.offer({CLUSTER: offered})
     stream.receive(request(CLUSTER))
@@ -29,7 +27,7 @@ def test_events_tell_what_the_client_asked_for_and_answered() -> None:
 
 
 def test_names_that_are_new_are_told_and_others_are_not() -> None:
-    stream = AdsStream(Updates())
+    stream = AdsStream(DELTA, Updates())
     stream.receive(request(ENDPOINT, "a"))
     stream.take_events()
     stream.receive(request(ENDPOINT, "a"))
@@ -39,7 +37,7 @@ def test_names_that_are_new_are_told_and_others_are_not() -> None:
 
 
 def test_a_refusal_names_resource_version_and_error() -> None:
-    stream = AdsStream(Updates())
+    stream = AdsStream(DELTA, Updates())
     bad = Resource("a", (b"bad",))
     stream.offer({CLUSTER: Offer([bad])})
     stream.receive(request(CLUSTER))
@@ -54,7 +52,7 @@ def test_a_refusal_names_resource_version_and_error() -> None:
 
 
 def test_status_tells_sent_and_accepted_apart() -> None:
-    stream = AdsStream(Updates())
+    stream = AdsStream(DELTA, Updates())
     first, second = offer(a="1"), offer(a="2")
     stream.offer({CLUSTER: first})
     stream.receive(request(CLUSTER))
@@ -71,7 +69,7 @@ def test_a_stream_keeps_the_offer_and_no_list_of_its_own() -> None:
     updates = Updates()
     offered = offer(**{f"n{number}": "1" for number in range(100)})
     names = sorted(offered.by_name())
-    streams = [AdsStream(updates) for _ in range(2)]
+    streams = [AdsStream(DELTA, updates) for _ in range(2)]
     bodies = set()
     for stream in streams:
         stream.offer({ENDPOINT: offered})
@@ -82,7 +80,7 @@ def test_a_stream_keeps_the_offer_and_no_list_of_its_own() -> None:
 
 
 def test_a_client_that_never_answers_is_not_sent_more_than_it_is_released_for() -> None:
-    stream = AdsStream(Updates())
+    stream = AdsStream(DELTA, Updates())
     stream.receive(request(LISTENER))
     sent = [len(stream.offer({LISTENER: offer(a=str(number))})) for number in range(10)]
     assert sent == [1] + [0] * 9
@@ -104,8 +102,8 @@ def test_a_client_that_never_answers_is_not_sent_more_than_it_is_released_for() 
     ],
     ids=["no type", "too many types", "too many names", "too many names in all"],
 )
-def test_what_a_stream_does_not_take(requests: list[DeltaDiscoveryRequest], status: Status) -> None:
-    stream = AdsStream(Updates())
+def test_what_a_stream_does_not_take(requests: list[Request], status: Status) -> None:
+    stream = AdsStream(DELTA, Updates())
     *taken, refused = requests
     for each in taken:
         stream.receive(each)

@@ -1,6 +1,7 @@
 from lateen.xds.resource import CLUSTER, EMPTY_OFFER, ENDPOINT, Offer, Resource
 from lateen.xds.subscription import Subscription
 from lateen.xds.update import Updates
+from lateen.xds.wire import delta_resources
 
 EVERYTHING = Subscription(wildcard=True)
 
@@ -17,14 +18,14 @@ def test_streams_at_the_same_offer_get_the_same_bytes() -> None:
     updates = Updates()
     one = updates.between(CLUSTER, offer(a="1"), offer(a="2"), EVERYTHING)
     other = updates.between(CLUSTER, offer(a="1"), offer(a="2"), EVERYTHING)
-    assert one[0].delta_body is other[0].delta_body
+    assert one[0].encoded(delta_resources) is other[0].encoded(delta_resources)
 
 
 def test_the_shared_part_of_different_offers_is_worked_out_once() -> None:
     updates = Updates()
     before, after = offer(a="1"), offer(a="2")
     bodies = {
-        id(updates.between(CLUSTER, Offer([before, own]), Offer([after, own]), EVERYTHING)[0].delta_body)
+        id(updates.between(CLUSTER, Offer([before, own]), Offer([after, own]), EVERYTHING)[0].encoded(delta_resources))
         for own in (offer(x="1"), offer(y="1"), offer(z="1"))
     }
     assert len(bodies) == 1
