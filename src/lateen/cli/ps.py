@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from lateen.cli.connection import mesh, namespace_option, output_option, state_option
-from lateen.cli.output import Format, age, rendered, say, table
+from lateen.cli.output import Format, age, rendered, say, table, warn
 from lateen.cli.pod_summary import PodSummary, summarise
 from lateen.local_runtime.api.client import ApiFailure
 
@@ -20,7 +20,7 @@ Json = dict[str, Any]
 @output_option(Format.WIDE, Format.JSON, Format.YAML)
 @state_option
 def command(namespace: str | None, all_namespaces: bool, output: Format | None, state_dir: Path | None) -> None:
-    """List pods: ready, status, restarts, address, sync state."""
+    """List pods: ready, status, restarts, address, sync state; and what is wrong in the mesh, on standard error."""
     within = None if all_namespaces else namespace
     with mesh(state_dir) as client:
         listed = client.get(f"/api/v1/namespaces/{within}/pods" if within else "/api/v1/pods")
@@ -29,17 +29,24 @@ def command(namespace: str | None, all_namespaces: bool, output: Format | None, 
             return
         try:
             proxies = client.get("/debug/syncz")["items"]
+            problems = client.get("/lateen/v1/info").get("problems") or []
         except ApiFailure:
-            proxies = []
-    if not listed["items"]:
+            proxies, problems = [], []
+    _list(listed["items"], proxies, within, wide=output is Format.WIDE)
+    for problem in problems:
+        warn(problem)
+
+
+def _list(items: list[Json], proxies: list[Json], within: str | None, *, wide: bool) -> None:
+    if not items:
         say(f"no pods in namespace {within}" if within else "the mesh has no pods")
         return
     sync = {each["proxy"]: sync_state(each) for each in proxies}
     now = datetime.now(UTC)
-    pods = [(pod, summarise(pod)) for pod in listed["items"]]
+    pods = [(pod, summarise(pod)) for pod in items]
     columns = ["NAMESPACE", "NAME", "READY", "STATUS", "RESTARTS", "IP", "SYNC", "AGE"]
     rows = [_row(each, sync, now) for _, each in pods]
-    if output is Format.WIDE:
+    if wide:
         columns += ["SERVICE ACCOUNT", "CONTAINERS"]
         rows = [row + _more(pod) for row, (pod, _) in zip(rows, pods, strict=True)]
     say(table(columns, rows))

@@ -19,6 +19,7 @@ class Watcher:
         self._client = client
         self._shown = shown
         self._failed: set[tuple[str, str, str]] = set()
+        self._noticed: set[str] = set()
         self.problems: list[str] = []
         self.info: Json = {}
         self.progress = Progress((), ())
@@ -38,6 +39,10 @@ class Watcher:
             if text not in self.problems:
                 self.problems.append(text)
                 self._shown.tell(f"{coloured('Warning:', Colour.YELLOW)} {text}")
+        for text in self.info.get("notices") or []:
+            if text not in self._noticed:
+                self._noticed.add(text)
+                self._shown.tell(f"Note: {text}")
         self._tell_failures()
         return self.progress.outcome
 

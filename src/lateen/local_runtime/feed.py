@@ -9,6 +9,15 @@ from lateen.config.objects import ConfigObject, ObjectRef
 from lateen.local_runtime.objects import Event, EventType, ObjectStore
 
 
+class Diagnostic(Protocol):
+    """Something wrong with an object, which it says as text."""
+
+    @property
+    def ref(self) -> ObjectRef:
+        """The object."""
+        ...
+
+
 class ControlPlane(Protocol):
     """The control plane as the local mesh runs it, in its own process."""
 
@@ -24,8 +33,8 @@ class ControlPlane(Protocol):
         """How far each proxy is."""
         ...
 
-    def diagnostics(self) -> Sequence[object]:
-        """What is wrong with objects in force; each says it as text."""
+    def diagnostics(self) -> Sequence[Diagnostic]:
+        """What is wrong with objects in force."""
         ...
 
     async def close(self) -> None: ...

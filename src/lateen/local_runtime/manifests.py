@@ -1,6 +1,5 @@
 """Watched files as a source of the object store: read once at the start, then every difference as it is written."""
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +9,6 @@ from lateen.local_runtime.objects import InvalidObject, ObjectStore
 from lateen.sources.documents import Document, Update
 from lateen.sources.files import WatchedFiles, load, watch
 
-_log = logging.getLogger(__name__)
 _SUBJECT = "manifests"
 
 
@@ -21,17 +19,18 @@ class NoSuchManifests(LocalRuntimeError):
 class Manifests:
     """The files that `lateen up` was given. They and `lateen apply` write the same objects; the later write wins."""
 
-    def __init__(self, paths: Sequence[Path], store: ObjectStore, notices: Notices) -> None:
+    def __init__(self, paths: Sequence[Path], store: ObjectStore, notices: Notices, remarks: Notices) -> None:
         self._paths = paths
         self._store = store
         self._notices = notices
+        self._remarks = remarks
         self._files: WatchedFiles | None = None
 
     def read(self) -> None:
         """Write all objects of the files to the store, as one batch."""
         loaded = load(self._paths)
         self._files = loaded.files
-        self._apply(Update(changed=loaded.documents, notices=loaded.notices))
+        self._apply(Update(changed=loaded.documents))
         self._tell(loaded.files)
 
     async def watch(self) -> None:
@@ -53,8 +52,6 @@ class Manifests:
                     self._put(document)
             for ref in update.deleted:
                 self._store.delete(ref)
-        for notice in update.notices:
-            _log.info("%s", notice)
 
     def _put(self, document: Document) -> None:
         try:
@@ -65,6 +62,7 @@ class Manifests:
 
     def _tell(self, files: WatchedFiles) -> None:
         self._notices.replace(_SUBJECT, map(str, files.rejected))
+        self._remarks.replace(_SUBJECT, map(str, files.notices))
 
 
 def check_paths(paths: Sequence[Path]) -> None:

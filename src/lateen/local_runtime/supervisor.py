@@ -25,7 +25,7 @@ from lateen.local_runtime.defaults_controller import DefaultsController
 from lateen.local_runtime.dns import DnsServer, Zone
 from lateen.local_runtime.environment import Host
 from lateen.local_runtime.errors import LauncherLost, ServiceRulesError
-from lateen.local_runtime.feed import ControlPlane, Feed
+from lateen.local_runtime.feed import ControlPlane, Diagnostic, Feed
 from lateen.local_runtime.injection import LocalInjector
 from lateen.local_runtime.manifests import Manifests, check_paths
 from lateen.local_runtime.network import MeshNetwork
@@ -37,6 +37,7 @@ from lateen.local_runtime.pods import Pods
 from lateen.local_runtime.published import DEFAULT, Publish, gateway_pods
 from lateen.local_runtime.relay import Relay
 from lateen.local_runtime.sandbox import Sandboxes
+from lateen.local_runtime.service_checks import ServiceChecks
 from lateen.local_runtime.service_controller import NameController, ServiceController
 from lateen.local_runtime.service_rules import ServiceRule
 from lateen.local_runtime.state_directory import StateDirectory
@@ -63,6 +64,9 @@ class Supervisor:
         self._settings = settings
         self._control_plane = control_plane
         self._notices = Notices()
+        self._remarks = Notices()
+        """What keeps nothing from working."""
+        self._store = ObjectStore()
         self._started = datetime.now(UTC)
         self._stop = asyncio.Event()
 
@@ -104,15 +108,21 @@ class Supervisor:
             "version": lateen.__version__,
             "started": timestamp(self._started),
             "published": [publish.url for publish in self._settings.publish],
-            "problems": [*self._notices, *map(str, self._control_plane.diagnostics())],
+            "problems": [*self._notices, *map(self._placed, self._control_plane.diagnostics())],
+            "notices": list(self._remarks),
         }
+
+    def _placed(self, diagnostic: Diagnostic) -> str:
+        """A diagnostic with where its object was written."""
+        stored = self._store.get(diagnostic.ref)
+        return f"{stored.origin}: {diagnostic}" if stored else str(diagnostic)
 
     def sync_status(self) -> list[dict[str, Any]]:
         """See `api.server.Program`."""
         return self._control_plane.sync_status()
 
     async def _live(self, sandboxes: Sandboxes, catalogue: images.Catalogue, on_ready: Callable[[], None]) -> None:
-        store = ObjectStore()
+        store = self._store
         network = sandboxes.network
         dns = DnsServer(network, Zone({}))
         rules = _KernelRules(network, self._notices)
@@ -122,7 +132,7 @@ class Supervisor:
         async with asyncio.TaskGroup() as group:
             pods, controllers = self._controllers(store, dns, rules, sandboxes, catalogue, group)
             feed = Feed(store, self._control_plane)
-            manifests = Manifests(self._settings.paths, store, self._notices)
+            manifests = Manifests(self._settings.paths, store, self._notices, self._remarks)
             manifests.read()
             controllers.start()
             feed.start()
@@ -179,6 +189,7 @@ class Supervisor:
                 ServiceController(store),
                 DeploymentController(store, pods, injector, self._notices, now),
                 runner,
+                ServiceChecks(store, self._notices),
                 NameController(store, set_zone, rules.publish),
             ),
         )

@@ -40,7 +40,7 @@ class FileState:
         self._default_namespace = default_namespace
         self._files: dict[str, _File] = {}
         self._in_force: dict[ObjectRef, Document] = {}
-        self._notices: frozenset[Notice] = frozenset()
+        self._notices: dict[Notice, None] = {}
 
     @property
     def documents(self) -> tuple[Document, ...]:
@@ -52,14 +52,19 @@ class FileState:
         """Everything that is wrong in the files now."""
         return tuple(rejected for file in self._files.values() for rejected in file.rejected)
 
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What is to be said of the files as they are now."""
+        return tuple(self._notices)
+
     def update(self, present: Sequence[str], texts: Mapping[str, str | Unreadable]) -> Update:
         """Take new texts. `present` names every file there is, in order: of two equal objects the later one wins."""
         read = {name: self._read(name, text) for name, text in texts.items()}
         self._files = {name: read.get(name) or self._files.get(name) or _File() for name in present}
         before, self._in_force = self._in_force, {}
-        notices = list(self._merge())
-        new_notices = tuple(notice for notice in dict.fromkeys(notices) if notice not in self._notices)
-        self._notices = frozenset(notices)
+        notices = dict.fromkeys(self._merge())
+        new_notices = tuple(notice for notice in notices if notice not in self._notices)
+        self._notices = notices
         changed, moved = [], []
         for ref, document in self._in_force.items():
             old = before.get(ref)

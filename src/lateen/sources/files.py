@@ -59,6 +59,11 @@ class WatchedFiles:
         """Everything that is wrong in the files now."""
         return self._state.rejected
 
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What is to be said of the files as they are now."""
+        return self._state.notices
+
     def refresh(self) -> Update:
         """Read what was written since the last time."""
         found = dict(_stamped(_files(self.paths)))
