@@ -48,16 +48,16 @@ def command(paths: tuple[Path, ...], proxy: str, types: tuple[str, ...], output:
 
 
 def translated(objects: Sequence[dict[str, Any]], name: str, types: Iterable[str]) -> dict[str, Any]:
-    from google.protobuf.descriptor_pool import Default
-    from google.protobuf.json_format import MessageToJson
-    from google.protobuf.message_factory import GetMessageClass
+    """The resources of the proxy of a pod, by the names in `TYPES`; what is wrong with the objects is told as warnings.
 
+    The objects are those of a whole mesh, pods and slices too. Raises `Failure` where there is no such pod.
+    """
     from lateen.config.decode import decode
     from lateen.config.objects import ConfigObject
     from lateen.config.store import ConfigStore
     from lateen.incremental.tables import Change
     from lateen.model.mesh import Mesh
-    from lateen.model.proxy import Proxy, ProxyId
+    from lateen.model.proxy import Proxy
     from lateen.model.views import views
     from lateen.translate.catalogue import questions
     from lateen.xds.resource import SHORT_NAMES
@@ -65,22 +65,33 @@ def translated(objects: Sequence[dict[str, Any]], name: str, types: Iterable[str
     mesh = Mesh()
     decoded = [decode(raw) for raw in objects]
     mesh.apply(ConfigStore().apply([found for found in decoded if isinstance(found, ConfigObject)]))
-    found = _proxy(objects, name)
-    mesh.commit([Change(Proxy, found.id, found)])
-    seen = views(mesh, ProxyId(found.id.namespace, found.id.name))
+    proxy = _proxy(objects, name)
+    mesh.commit([Change(Proxy, proxy.id, proxy)])
+    seen = views(mesh, proxy.id)
     assert seen is not None  # it has just been put there
-    result: dict[str, Any] = {}
-    for type_url, asked in questions(seen).items():
-        short = SHORT_NAMES[type_url].lower()
-        if short not in types:
-            continue
-        message = GetMessageClass(Default().FindMessageTypeByName(type_url.rpartition("/")[2]))
-        offers = [function(mesh, *arguments) for function, arguments in asked]
-        messages = [message.FromString(resource.body) for offer in offers for resource in offer]
-        result[TYPES[short]] = [json.loads(MessageToJson(each, preserving_proto_field_name=True)) for each in messages]
+    watched = {
+        type_url: [mesh.watch(function, *arguments) for function, arguments in asked]
+        for type_url, asked in questions(seen).items()
+    }
+    for _ in mesh.settle():
+        pass
     for diagnostic in mesh.diagnostics():
         warn(str(diagnostic))
-    return result
+    return {
+        TYPES[short]: _messages(type_url, [resource.body for node in nodes for resource in node.value])
+        for type_url, nodes in watched.items()
+        if (short := SHORT_NAMES[type_url].lower()) in types
+    }
+
+
+def _messages(type_url: str, bodies: Iterable[bytes]) -> list[Any]:
+    """Serialised messages in protobuf's JSON, with Envoy's field names."""
+    from google.protobuf.descriptor_pool import Default
+    from google.protobuf.json_format import MessageToJson
+    from google.protobuf.message_factory import GetMessageClass
+
+    message = GetMessageClass(Default().FindMessageTypeByName(type_url.rpartition("/")[2]))
+    return [json.loads(MessageToJson(message.FromString(body), preserving_proto_field_name=True)) for body in bodies]
 
 
 def _proxy(objects: Iterable[dict[str, Any]], text: str) -> Any:

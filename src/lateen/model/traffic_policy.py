@@ -16,7 +16,7 @@ from lateen.config.objects import ObjectRef
 from lateen.incremental.engine import query
 from lateen.incremental.tables import Index
 from lateen.model import mesh_config
-from lateen.model.mesh import Mesh
+from lateen.model.mesh import Diagnostic, Mesh
 from lateen.model.visibility import EVERYONE, audiences, is_visible
 
 Rule = tuple[ObjectRef, ...]
@@ -103,10 +103,18 @@ def _rules_in(mesh: Mesh, host: Hostname, namespace: str, wanted: _Wanted) -> Ru
 
 def _merged(mesh: Mesh, refs: Iterable[ObjectRef], wanted: _Wanted) -> Rule:
     """The oldest rule that counts, and those that are exported just as it is."""
-    rules = [rule for ref in refs if (rule := mesh.get(DestinationRule, ref)) and rule.spec.workload_selector is None]
+    rules = [rule for ref in refs if (rule := mesh.get(DestinationRule, ref)) and _takes_part(mesh, rule)]
     seen = [(rule, audiences(_export_to(mesh, rule), rule.metadata.namespace)) for rule in rules]
     counted = sorted(((r, by) for r, by in seen if wanted(by)), key=lambda pair: pair[0].metadata.age)
     return tuple(rule.ref for rule, seen_by in counted if seen_by == counted[0][1])
+
+
+def _takes_part(mesh: Mesh, rule: DestinationRule) -> bool:
+    if rule.spec.workload_selector is None:
+        return True
+    message = "rules for some workloads only have no effect yet; this one is not in force for anybody"
+    mesh.report(Diagnostic(rule.ref, "spec.workloadSelector", message, "without-effect"))
+    return False
 
 
 def _export_to(mesh: Mesh, rule: DestinationRule) -> tuple[str, ...]:

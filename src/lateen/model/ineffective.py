@@ -1,0 +1,82 @@
+"""What users wrote that has no effect, said on the object that it concerns. Everything else of the object is in force.
+
+Each function is called by the query that would have used what it reports, so a report comes and goes with its cause.
+"""
+
+from lateen.common.ports import RECOGNISED_PREFIXES, declared_protocol
+from lateen.config.kinds.destination_rule import ClientTLSMode, DestinationRule, PortTrafficPolicy, TrafficPolicy
+from lateen.config.kinds.service import KubernetesService
+from lateen.config.kinds.virtual_service import VirtualService
+from lateen.config.objects import ObjectRef
+from lateen.model import http_rules
+from lateen.model.mesh import Diagnostic, Mesh
+from lateen.model.services import Service, ServiceKey, ServicePort, object_of
+
+CODE = "without-effect"
+_NOT_YET = "has no effect yet"
+
+
+def report_ports(mesh: Mesh, key: ServiceKey) -> None:
+    """Names of ports that look like a protocol's and declare none: their traffic is plain TCP."""
+    declared = mesh.get(KubernetesService, object_of(key))
+    for index, port in enumerate(declared.spec.ports if declared is not None else ()):
+        if declared_protocol(port.name, port.app_protocol, port.protocol) is not None or port.app_protocol:
+            continue
+        meant = next((p for p in sorted(RECOGNISED_PREFIXES, key=len, reverse=True) if port.name.startswith(p)), None)
+        if meant is not None:
+            rest = port.name.removeprefix(meant).lstrip("-_.")
+            message = (
+                f"{port.name!r} declares no protocol, so the port carries plain TCP; "
+                f"for {meant} write {meant}-{rest}, or set appProtocol"
+            )
+            mesh.report(Diagnostic(object_of(key), f"spec.ports[{index}].name", message, "port-name"))
+
+
+def report_virtual_services(mesh: Mesh, service: Service, port: ServicePort) -> None:
+    """HTTP rules for a port that carries TCP, and TCP and TLS rules."""
+    for ref in http_rules.virtual_services_for(mesh, service.key.hostname, None):
+        found = mesh.get(VirtualService, ref)
+        if found is None:
+            continue
+        if found.spec.http:
+            message = (
+                f"has no effect on port {port.number} of Service {service.key.namespace}/{service.name}, which carries "
+                f"TCP: its name is {port.name!r}; if it is HTTP, begin the name with http-, or set appProtocol"
+            )
+            mesh.report(Diagnostic(ref, "spec.http", message, CODE))
+        for field in ("tcp", "tls"):
+            if getattr(found.spec, field):
+                mesh.report(Diagnostic(ref, f"spec.{field}", _NOT_YET, CODE))
+
+
+def report_rule(mesh: Mesh, rule: tuple[ObjectRef, ...]) -> None:
+    """Settings of DestinationRules that are read and not applied."""
+    for ref in rule:
+        found = mesh.get(DestinationRule, ref)
+        if found is None:
+            continue
+        _report_policy(mesh, ref, "spec.trafficPolicy", found.spec.traffic_policy)
+        for index, subset in enumerate(found.spec.subsets):
+            _report_policy(mesh, ref, f"spec.subsets[{index}].trafficPolicy", subset.traffic_policy)
+
+
+def _report_policy(mesh: Mesh, ref: ObjectRef, path: str, policy: TrafficPolicy | PortTrafficPolicy | None) -> None:
+    if policy is None:
+        return
+    if policy.tls is not None and policy.tls.mode is not ClientTLSMode.DISABLE:
+        mesh.report(Diagnostic(ref, f"{path}.tls", f"{_NOT_YET}: connections are not encrypted", CODE))
+    locality = policy.load_balancer.locality_lb_setting if policy.load_balancer is not None else None
+    if locality is not None:
+        settings = {
+            "distribute": locality.distribute,
+            "failover": locality.failover,
+            "failoverPriority": locality.failover_priority,
+        }
+        for written in (name for name, value in settings.items() if value):
+            mesh.report(Diagnostic(ref, f"{path}.loadBalancer.localityLbSetting.{written}", _NOT_YET, CODE))
+    if isinstance(policy, TrafficPolicy):
+        blocks = {"tunnel": policy.tunnel, "proxyProtocol": policy.proxy_protocol}
+        for written in (name for name, block in blocks.items() if block is not None):
+            mesh.report(Diagnostic(ref, f"{path}.{written}", _NOT_YET, CODE))
+        for index, at_port in enumerate(policy.port_level_settings):
+            _report_policy(mesh, ref, f"{path}.portLevelSettings[{index}]", at_port)
