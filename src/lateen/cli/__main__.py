@@ -60,9 +60,17 @@ PROGRAMS: Final[dict[str, Program]] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0, 1 for any failure, 64 for wrong usage, or the command's own."""
     argv = list(sys.argv[1:] if arguments is None else arguments)
-    if argv and (program := PROGRAMS.get(argv[0])) is not None:
-        return int(getattr(_module(program.module), program.function)(argv[1:]))
-    return _run(argv)
+    try:
+        if argv and (program := PROGRAMS.get(argv[0])) is not None:
+            code = int(getattr(_module(program.module), program.function)(argv[1:]))
+        else:
+            code = _run(argv)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has left; nothing more can be told, nor flushed at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return FAILED
+    return code
 
 
 def _run(argv: list[str]) -> int:
@@ -84,10 +92,6 @@ def _run(argv: list[str]) -> int:
         return FAILED
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has left; nothing more can be told, nor flushed at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return FAILED
     return result if isinstance(result, int) else 0
 
 

@@ -55,10 +55,9 @@ def _run(written: Options) -> None:
 
 def _program(options: Options, host: Host, rules: Sequence[Rule]) -> None:
     recorded = RecordedPrograms()
-    # The contract's dry run still runs an nft transaction.
-    records = options.dry_run and not options.native_nftables
-    apply(options, host, rules, recorded if records else RealPrograms(), _log)
-    if records:
+    # Istio's dry run still runs an nft transaction; ours changes nothing, as the word says.
+    apply(options, host, rules, recorded if options.dry_run else RealPrograms(), _log)
+    if options.dry_run:
         print("\n".join(recorded.lines))
         if options.dry_run_file:
             with open(options.dry_run_file, "w") as file:  # noqa: PTH123 (pathlib costs every pod 4 ms)

@@ -20,6 +20,17 @@ def test_a_dry_run_prints_the_record_and_succeeds(capsys: pytest.CaptureFixture[
     assert "-A ISTIO_OUTPUT -j ISTIO_REDIRECT" in capsys.readouterr().out
 
 
+def test_a_dry_run_with_nft_prints_the_transaction_and_runs_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_programs() -> None:
+        raise AssertionError("a dry run must not run programs")
+
+    monkeypatch.setattr(program, "RealPrograms", no_programs)
+    assert program.main(["-n", "-i", "*", "--native-nftables"], {}) == 0
+    assert "add rule inet istio-proxy-nat istio-output counter jump istio-redirect" in capsys.readouterr().out
+
+
 def test_exit_codes_and_messages(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert program.main(["--nonsense"], {}) == 255
     assert program.main(["-x", "*"], {}) == 1
