@@ -34,7 +34,10 @@ class Traces(msgspec.Struct, frozen=True):
     def left(self) -> list[str]:
         """What of it is still there."""
         alive = sorted(process.pid for process in self.processes if _is_alive(process))
-        return [*(f"process {pid} ({_name(pid)})" for pid in alive), *sorted(_held() & self.namespaces)]
+        # Numbers of namespaces are used again, but only by processes that start when the first bearers are gone.
+        latest = max(process.started for process in self.processes)
+        held = frozenset().union(*(_namespaces_of(p.pid) for p, _ in _processes() if p.started <= latest))
+        return [*(f"process {pid} ({_name(pid)})" for pid in alive), *sorted(held & self.namespaces)]
 
 
 def traces_of(supervisor: int) -> Traces:
@@ -53,7 +56,7 @@ def host(state: Path) -> Host:
     links = frozenset(path.name for path in Path("/sys/class/net").iterdir())
     rules = subprocess.run(["nft", "-s", "list", "ruleset"], capture_output=True, text=True, check=True).stdout
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
-    return Host(links, rules, frozenset(line for line in mounts if str(state) in line or "nsfs" in line))
+    return Host(links, rules, frozenset(line for line in mounts if str(state) in line))
 
 
 def _processes() -> Iterator[tuple[Process, int]]:
@@ -101,8 +104,3 @@ def _open_files(pid: int) -> list[Path]:
         return list(Path(f"/proc/{pid}/fd").iterdir())
     except OSError:
         return []
-
-
-def _held() -> frozenset[str]:
-    """All namespaces that some process is in or holds open."""
-    return frozenset().union(*(_namespaces_of(process.pid) for process, _ in _processes()))

@@ -1,15 +1,13 @@
 """`lateen down`: stops the running mesh and waits until nothing of it is left."""
 
-import time
+import os
+import select
 from pathlib import Path
-from typing import Final
 
 import click
 
 from lateen.cli.connection import mesh, state_directory, state_option
 from lateen.cli.output import Failure, say
-
-_LOOK_SECONDS: Final = 0.05
 
 
 @click.command("down")
@@ -24,11 +22,13 @@ def command(timeout: float, state_dir: Path | None) -> None:
     if not pid:
         say("no mesh is running here")
         return
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        say("the mesh is down")
+        return
     with mesh(state_dir) as client:
         client.request("POST", "/lateen/v1/shutdown")
-    deadline = time.monotonic() + timeout
-    while state.holder():
-        if time.monotonic() > deadline:
-            raise Failure(f"the mesh (pid {pid}) has not ended after {timeout:g} s; its log: {state.log}")
-        time.sleep(_LOOK_SECONDS)
+    if not select.select([process], [], [], timeout)[0]:
+        raise Failure(f"the mesh (pid {pid}) has not ended after {timeout:g} s; its log: {state.log}")
     say("the mesh is down")

@@ -7,7 +7,9 @@ import sys
 from typing import Any, Final
 
 from lateen.cli.output import Failure, note
+from lateen.local_runtime import preflight
 from lateen.local_runtime.api.client import ApiClient
+from lateen.local_runtime.errors import PreflightError
 from lateen.local_runtime.state_directory import AlreadyRunning, StateDirectory
 
 Json = dict[str, Any]
@@ -21,6 +23,10 @@ class MeshProcess:
     def __init__(self, state: StateDirectory, orders: Json, detach: bool) -> None:
         self.state = state
         self.client = ApiClient(state.api_socket)
+        try:
+            preflight.check_privilege()
+        except PreflightError as error:
+            raise Failure(str(error)) from None
         if pid := state.holder():
             raise Failure(str(AlreadyRunning(state.root, pid)))
         try:

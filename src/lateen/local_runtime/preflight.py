@@ -25,13 +25,25 @@ def check() -> None:
         raise PreflightError("\n".join(obstacles))
 
 
+def check_privilege() -> None:
+    """Raise PreflightError if this system or this user can run no local mesh at all: cheap, and asked first of all."""
+    if decisive := _decisive():
+        raise PreflightError(decisive)
+
+
 def find_obstacles() -> list[str]:
     """One line for each; when the first is decisive, only that."""
-    if sys.platform != "linux":
-        return [f"the local mesh needs Linux, this is {platform.system()}"]
-    if os.geteuid() != 0:
-        return ["the local mesh makes network namespaces, which needs root here: run it with sudo"]
+    if decisive := _decisive():
+        return [decisive]
     return [*_kernel(), *_tools(), *_readable_runtime()]
+
+
+def _decisive() -> str:
+    if sys.platform != "linux":
+        return f"the local mesh needs Linux, this is {platform.system()}"
+    if os.geteuid() != 0:
+        return "the local mesh makes network namespaces, which needs root here: run it with sudo"
+    return ""
 
 
 def _kernel() -> list[str]:
