@@ -10,6 +10,7 @@ from lateen.control_plane.publisher import Publisher
 from lateen.control_plane.status import Json, sync_status
 from lateen.model.mesh import Diagnostic, Mesh
 from lateen.xds.ads import ads_handlers
+from lateen.xds.grpc.engine import EngineKind
 from lateen.xds.server import GrpcServer
 
 
@@ -19,10 +20,10 @@ class ControlPlane:
     The first batch of objects must be everything there is at the start: proxies are answered from then on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, engine: EngineKind = EngineKind.NGH2) -> None:
         self._store = ConfigStore()
         self._publisher = Publisher(Mesh())
-        self._server = GrpcServer(ads_handlers(self._publisher))
+        self._server = GrpcServer(ads_handlers(self._publisher), engine=engine)
         self._publishing: asyncio.Task[None] | None = None
 
     async def serve(self, socket: Path) -> None:
