@@ -1,4 +1,4 @@
-"""From `lateen up` of bookinfo to the first page through the gateway, and back down; what the command line itself costs.
+"""From `lateen up` of bookinfo to the first page through the gateway, and down again; what the command line costs.
 
 Needs root and Envoy. Only a mesh of its own is started: its state directory is a temporary one, its port a free one.
 """
