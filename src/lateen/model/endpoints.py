@@ -4,14 +4,12 @@ from enum import StrEnum
 
 import msgspec
 
-from lateen.common.labels import Selector
 from lateen.config.kinds.endpoint_slice import EndpointSlice, SliceEndpoint
 from lateen.config.kinds.pod import Pod
-from lateen.config.kinds.service import KubernetesService
 from lateen.config.objects import ObjectRef
 from lateen.incremental.engine import query
 from lateen.incremental.tables import Index
-from lateen.model.mesh import Diagnostic, Mesh
+from lateen.model.mesh import Mesh
 from lateen.model.services import ServiceKey, object_of
 from lateen.model.workloads import Locality, Workload, workload
 
@@ -64,16 +62,7 @@ def endpoints_of(mesh: Mesh, key: ServiceKey, port_name: str) -> tuple[Endpoint,
         for endpoint in piece.endpoints if numbers else ():
             made = _endpoint(mesh, endpoint, ref.namespace, numbers[0])
             found.setdefault((made.address, made.port), made)
-    if not found:
-        _report_none(mesh, object_of(key))
     return tuple(found[place] for place in sorted(found))
-
-
-def _report_none(mesh: Mesh, ref: ObjectRef) -> None:
-    declared = mesh.get(KubernetesService, ref)
-    selector = Selector.of(declared.spec.selector) if declared is not None else Selector()
-    why = f"selects no pod: none in {ref.namespace} has the labels {selector}" if selector.items else "has no endpoints"
-    mesh.report(Diagnostic(ref, "spec.selector", f"{why}; requests to the Service get 503", "no-endpoints"))
 
 
 def _endpoint(mesh: Mesh, endpoint: SliceEndpoint, namespace: str, port: int) -> Endpoint:

@@ -3,33 +3,15 @@
 Each function is called by the query that would have used what it reports, so a report comes and goes with its cause.
 """
 
-from lateen.common.ports import RECOGNISED_PREFIXES, declared_protocol
 from lateen.config.kinds.destination_rule import ClientTLSMode, DestinationRule, PortTrafficPolicy, TrafficPolicy
-from lateen.config.kinds.service import KubernetesService
 from lateen.config.kinds.virtual_service import VirtualService
 from lateen.config.objects import ObjectRef
 from lateen.model import http_rules
 from lateen.model.mesh import Diagnostic, Mesh
-from lateen.model.services import Service, ServiceKey, ServicePort, object_of
+from lateen.model.services import Service, ServicePort
 
 CODE = "without-effect"
 _NOT_YET = "has no effect yet"
-
-
-def report_ports(mesh: Mesh, key: ServiceKey) -> None:
-    """Names of ports that look like a protocol's and declare none: their traffic is plain TCP."""
-    declared = mesh.get(KubernetesService, object_of(key))
-    for index, port in enumerate(declared.spec.ports if declared is not None else ()):
-        if declared_protocol(port.name, port.app_protocol, port.protocol) is not None or port.app_protocol:
-            continue
-        meant = next((p for p in sorted(RECOGNISED_PREFIXES, key=len, reverse=True) if port.name.startswith(p)), None)
-        if meant is not None:
-            rest = port.name.removeprefix(meant).lstrip("-_.")
-            message = (
-                f"{port.name!r} declares no protocol, so the port carries plain TCP; "
-                f"for {meant} write {meant}-{rest}, or set appProtocol"
-            )
-            mesh.report(Diagnostic(object_of(key), f"spec.ports[{index}].name", message, "port-name"))
 
 
 def report_virtual_services(mesh: Mesh, service: Service, port: ServicePort) -> None:

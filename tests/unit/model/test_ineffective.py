@@ -24,23 +24,6 @@ def test_nothing_is_said_of_a_mesh_that_is_right(world: World) -> None:
     assert said(world) == []
 
 
-def test_a_port_name_that_nearly_declares_a_protocol(world: World) -> None:
-    world.apply(service("reviews", ports=[{"name": "http2foo", "port": 9080}]))
-    names = [text for text in said(world) if "spec.ports[0].name" in text]
-    assert names == [
-        "Service default/reviews: spec.ports[0].name: 'http2foo' declares no protocol, so the port carries plain TCP; "
-        "for http2 write http2-foo, or set appProtocol"
-    ]
-    world.apply(service("reviews"))
-    assert said(world) == []
-
-
-@pytest.mark.parametrize("name", ["metrics", "", "tcp-db", "web"])
-def test_other_names_are_nobodys_mistake(world: World, name: str) -> None:
-    world.apply(service("reviews", ports=[{"name": name, "port": 9080}]))
-    assert not [text for text in said(world) if "spec.ports" in text]
-
-
 def test_http_rules_on_a_tcp_port(world: World) -> None:
     world.apply(
         service("reviews", ports=[{"name": "db", "port": 9080}]),
@@ -52,14 +35,6 @@ def test_http_rules_on_a_tcp_port(world: World) -> None:
         )
         for text in said(world)
     )
-
-
-def test_a_service_that_selects_nothing(world: World) -> None:
-    world.apply(endpoint_slice("reviews", pods=[]))
-    assert said(world) == [
-        "Service default/reviews: spec.selector: selects no pod: none in default has the labels app=reviews; "
-        "requests to the Service get 503"
-    ]
 
 
 def test_tls_of_a_destination_rule(world: World) -> None:

@@ -14,7 +14,7 @@ from lateen.config.kinds.mesh_config import OutboundTrafficMode
 from lateen.incremental.engine import query
 from lateen.model import mesh_config
 from lateen.model.endpoints import Health, endpoints_of
-from lateen.model.ineffective import report_ports, report_virtual_services
+from lateen.model.ineffective import report_virtual_services
 from lateen.model.mesh import Mesh
 from lateen.model.services import Service, ServiceKey, ServicePort, service, services_in
 from lateen.translate import names
@@ -116,7 +116,6 @@ def tcp_listeners_in(mesh: Mesh, namespace: str) -> Offer:
     """The listeners of a namespace's TCP services."""
     listeners: list[Resource] = []
     for key in services_in(mesh, namespace):
-        report_ports(mesh, key)
         found = service(mesh, key)
         for port in found.ports if found is not None else ():
             if found is not None and port.protocol_class is ProtocolClass.TCP:
