@@ -40,6 +40,10 @@ class ControlPlane:
         self._publisher.apply(self._store.apply(changed, deleted))
         self._publisher.ready = True
 
+    async def settled(self) -> None:
+        """Return once every change taken so far has been worked out and offered to the proxies it concerns."""
+        await self._publisher.settled()
+
     def sync_status(self) -> list[Json]:
         """How far each proxy is, in the shape of `/debug/syncz`."""
         return sync_status(self._publisher)

@@ -32,6 +32,9 @@ from lateen.xds.stream import Accepted, Refused
 STEP_S = 0.002
 """How long settling may keep the event loop from everything else."""
 
+SWEEP_AFTER_S = 5.0
+"""How long nothing must have happened before answers that nobody asks for are looked for."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -63,13 +66,16 @@ class Publisher:
         self._due: dict[Subscriber, None] = {}
         self._failed: set[Node] = set()
         self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._litter = False
+        """Answers may be kept that nobody is asked for any more."""
 
     # From sources
 
     def apply(self, changes: Iterable[ObjectChange]) -> None:
         """Take a batch of changed objects as one revision."""
         self.mesh.apply(changes)
-        self._wake.set()
+        self._stir()
 
     # From streams
 
@@ -86,11 +92,11 @@ class Publisher:
         self._audience[subscriber.views].add(subscriber)
         # What was answered before, to another stream or an earlier one of this proxy: settling tells only what differs.
         self._move(subscriber)
-        self._wake.set()
+        self._stir()
 
     def subscribed(self, connection: AdsConnection, _type_url: str) -> None:
         self._due[self._subscribers[connection]] = None
-        self._wake.set()
+        self._stir()
 
     def answered(self, connection: AdsConnection, answer: Accepted | Refused) -> None:
         subscriber = self._subscribers[connection]
@@ -104,14 +110,22 @@ class Publisher:
         if all(other.proxy.id != gone for other in self._subscribers.values()):
             self.mesh.commit([Change(Proxy, gone, None)])
             self.refusals.forget(gone)
-        self._wake.set()
+        self._stir()
 
     # To streams
 
     async def run(self) -> None:
-        """Publish for as long as the program runs."""
+        """Publish for as long as the program runs; forget what nobody asks for when there is nothing else to do."""
         while True:
-            await self._wake.wait()
+            if not self._wake.is_set():
+                self._idle.set()
+            try:
+                async with asyncio.timeout(SWEEP_AFTER_S if self._litter else None):
+                    await self._wake.wait()
+            except TimeoutError:
+                self.mesh.sweep()
+                self._litter = False
+                continue
             self._wake.clear()
             try:
                 await self._settle()
@@ -119,6 +133,14 @@ class Publisher:
                 _log.exception("cannot settle the configuration")
             self._publish()
             self._report_failures()
+
+    async def settled(self) -> None:
+        """Return once everything taken so far has been worked out and offered."""
+        await self._idle.wait()
+
+    def _stir(self) -> None:
+        self._idle.clear()
+        self._wake.set()
 
     async def _settle(self) -> None:
         """Bring every answer up to date, in steps that leave the event loop to others in between."""
@@ -161,6 +183,7 @@ class Publisher:
         self._due[subscriber] = None
 
     def _release(self, subscriber: Subscriber, nodes: Iterable[Node]) -> None:
+        self._litter = True
         for node in nodes:
             self.mesh.unwatch(node)
             self._audience[node].discard(subscriber)

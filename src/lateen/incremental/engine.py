@@ -87,6 +87,7 @@ class Engine:
         self._reports: list[Any] = []
         self._stack: list[Node] = []
         self._suspects: dict[Node, None] = {}
+        self._failing: dict[Node, None] = {}
         self._pause: Callable[[], bool] = _never
         self._progress = False
 
@@ -228,8 +229,10 @@ class Engine:
         node.reports = reports
         node.failure = failure
         if failure is None:
+            self._failing.pop(node, None)
             self._answer(node, value)
         else:
+            self._failing[node] = None
             self._fail(node, failure)
 
     def _answer(self, node: Node, value: Any) -> None:
@@ -328,9 +331,8 @@ class Engine:
         return list(dict.fromkeys(report for node in below if isinstance(node, Node) for report in node.reports))
 
     def failures(self) -> list[Node]:
-        """The nodes behind everything watched whose function raised at the last run; their last good value stands."""
-        watched = [node for nodes in self.memo.values() for node in nodes.values() if node.watchers]
-        return [node for node in self._below(watched) if isinstance(node, Node) and node.failure is not None]
+        """The nodes whose function raised when it was last run; their last good value stands."""
+        return list(self._failing)
 
     def _below(self, roots: Iterable[Node]) -> list[Cell | Node]:
         seen: dict[Cell | Node, None] = dict.fromkeys(roots)
@@ -351,6 +353,7 @@ class Engine:
             for read in node.reads:
                 remove_reader(read, node)
             node.reads, node.readers = (), None
+            self._failing.pop(node, None)
         for cells in self._cells.values():
             for key in [key for key, cell in cells.items() if not cell.readers]:
                 del cells[key]
