@@ -35,6 +35,9 @@ STEP_S = 0.002
 SWEEP_AFTER_S = 5.0
 """How long nothing must have happened before answers that nobody asks for are looked for."""
 
+SWEEP_AT_LEAST_EVERY_S = 60.0
+"""When they are looked for all the same, while something always happens."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -67,6 +70,7 @@ class Publisher:
         self._failed: set[Node] = set()
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
+        self._swept_at = time.monotonic()
         self._litter = False
         """Answers may be kept that nobody is asked for any more."""
 
@@ -75,6 +79,7 @@ class Publisher:
     def apply(self, changes: Iterable[ObjectChange]) -> None:
         """Take a batch of changed objects as one revision."""
         self.mesh.apply(changes)
+        self._litter = True
         self._stir()
 
     # From streams
@@ -123,8 +128,7 @@ class Publisher:
                 async with asyncio.timeout(SWEEP_AFTER_S if self._litter else None):
                     await self._wake.wait()
             except TimeoutError:
-                self.mesh.sweep()
-                self._litter = False
+                self._sweep()
                 continue
             self._wake.clear()
             try:
@@ -133,10 +137,16 @@ class Publisher:
                 _log.exception("cannot settle the configuration")
             self._publish()
             self._report_failures()
+            if self._litter and time.monotonic() > self._swept_at + SWEEP_AT_LEAST_EVERY_S:
+                self._sweep()
 
     async def settled(self) -> None:
         """Return once everything taken so far has been worked out and offered."""
         await self._idle.wait()
+
+    def _sweep(self) -> None:
+        self.mesh.sweep()
+        self._litter, self._swept_at = False, time.monotonic()
 
     def _stir(self) -> None:
         self._idle.clear()
