@@ -1,7 +1,10 @@
 """Bookinfo through real Envoys: upstream's manifests and routing files as they are, and our own."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -202,6 +205,16 @@ def test_a_request_is_in_the_access_logs_of_all_its_sidecars(upstream: LocalMesh
     follow(upstream, "/productpage?followed=upstream", {"v3": 100})
 
 
+def test_no_proxy_has_refused_anything(upstream: LocalMesh) -> None:
+    proxies = upstream.api.get("/debug/syncz")["items"]
+    assert len(proxies) == 7
+    for proxy in proxies:
+        for type_url, found in proxy["resources"].items():
+            assert found["synced"], (proxy["proxy"], type_url)
+            assert "lastError" not in found
+    assert upstream.problems() == []
+
+
 def test_our_bookinfo_follows_its_routing_files(mesh: LocalMesh) -> None:
     eventually(lambda: counted(mesh, 40, {}).keys() == ANY_VERSION)
     for file, weights, for_jason in (
@@ -229,3 +242,21 @@ def test_the_page_is_served_with_all_that_belongs_to_it(mesh: LocalMesh) -> None
     assert {mesh.request(link).status for link in links} == {200}
     assert "jason" in mesh.request("/productpage", headers=sign_in(mesh, "jason")).text
     assert mesh.request("/nothing-of-the-kind").status == 404
+
+
+def test_the_demonstration_shows_every_version_and_two_switches(tmp_path: Path) -> None:
+    # It leaves its mesh running; here in a PID namespace that ends with this test, whatever happens.
+    enclosed = ("setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--fork", "--kill-child=KILL", "--mount-proc")
+    script = '"$@" && "$0" -P -m lateen.cli ps && "$0" -P -m lateen.cli down'
+    argv = (*enclosed, "sh", "-c", script, sys.executable, sys.executable, str(OURS / "demo.py"))
+    environment = {**os.environ, "LATEEN_STATE_DIR": str(tmp_path / "state")}
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    answered = [set(re.findall(r"^  (v\d) ", part, re.M)) for part in done.stdout.split("reviews answered from")[1:]]
+    assert answered == [ANY_VERSION, {"v3"}, {"v1", "v2"}]
+    page = re.search(r"the page is (http://127\.0\.0\.1:\d+/productpage)", done.stdout)
+    assert page is not None
+    assert done.stdout.count(page[1]) >= 2
+    assert re.search(r"productpage-v1-\S+ +2/2 +Running", done.stdout)
+    assert done.stdout.endswith("the mesh is down\n")
