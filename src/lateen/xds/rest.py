@@ -19,12 +19,11 @@ class Rest:
         self._had = EMPTY_OFFER
         self._kept: dict[str, Resource | None] = {}
 
-    def keep(self, names: Iterable[str], had: Offer | None = None) -> None:
-        """The client has these names as in that offer, or as in the last one that it has answered."""
-        had = self._had if had is None else had
+    def keep(self, names: Iterable[str]) -> None:
+        """The client has these names as in the last offer that it has answered."""
         for name in names:
             if name not in self._kept:
-                self._kept[name] = had.get(name)
+                self._kept[name] = self._had.get(name)
 
     def drop(self, names: Iterable[str]) -> None:
         """The client has taken over what it was sent of these names."""

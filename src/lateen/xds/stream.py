@@ -253,7 +253,7 @@ class AdsStream:
 
     def _response(self, watch: Watch, updates: tuple[Update, ...]) -> Response:
         flight = watch.dispatch(updates)
-        body, version = self._variant.body, watch.version_info(flight)
+        body, version = self._variant.body, flight.version
         bodies = tuple(body(update) for update in watch.contents(updates, self._updates) if update.changed)
         gone = sorted(flight.gone) if watch.removal is Removal.LISTED else ()
         return Response(watch.type_url, flight.nonce, (*bodies, tail(watch.type_url, version, flight.nonce, gone)))

@@ -43,7 +43,7 @@ class Edit(msgspec.Struct, frozen=True):
 
 
 class Names(msgspec.Struct, frozen=True):
-    """What a state-of-the-world request says: all names that are wanted from now on, and the version that is held."""
+    """What a state-of-the-world request says: all names wanted from now on, and the version last accepted."""
 
     names: frozenset[str] = NOTHING
     version: str = ""

@@ -6,13 +6,13 @@ exceptions, which are empty most of the time. What to send is always worked out 
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, assert_never
 
 import msgspec
 
 from lateen.xds.resource import EMPTY_OFFER, Offer
 from lateen.xds.rest import Rest
-from lateen.xds.subscription import NOTHING, UNSUBSCRIBED, Ask, Change, Edit, Subscription
+from lateen.xds.subscription import NOTHING, UNSUBSCRIBED, Ask, Change, Edit, Names, Subscription
 from lateen.xds.update import Update, Updates
 from lateen.xds.variant import Removal
 from lateen.xds.wire import version_text
@@ -68,7 +68,7 @@ class Watch:
     """The state of one type. `sent` is the offer that has been sent, except for what the other fields say."""
 
     __slots__ = (
-        "_held", "_held_version", "_nonces", "_refused", "_rest", "_retries", "accepted", "error", "flights", "fresh",
+        "_held", "_nonces", "_refused", "_rest", "_retries", "accepted", "error", "flights", "fresh",
         "lingering", "nonce_accepted", "offered", "owed", "removal", "resumed", "sent", "subscription", "type_url",
     )  # fmt: skip
 
@@ -91,7 +91,6 @@ class Watch:
         self.resumed = False
         """The client brought something from an earlier stream."""
         self._held: Mapping[str, str] = {}
-        self._held_version = ""
         self._rest = Rest() if removal is Removal.BY_ABSENCE else None
         self._refused: dict[str, bytes] = {}
         self._retries: list[frozenset[str]] = []
@@ -116,16 +115,18 @@ class Watch:
     def resume(self, ask: Ask) -> None:
         """Take over what the first request says the client has from an earlier stream.
 
-        A version alone counts only for a wildcard: it does not tell which names the client had.
+        The version in a state-of-the-world request says too little for that: of a response that it refused the client
+        may have applied a part.
         """
-        if not isinstance(ask, Edit):
-            if self.removal is Removal.BY_ABSENCE and self.subscription.unspoken:
-                self._held_version = ask.version
-            self.resumed = bool(ask.version)
-        elif ask.held:
-            self._held = ask.held
-            self.owed = NOTHING
-            self.resumed = True
+        match ask:
+            case Edit(held=held):
+                self.resumed = bool(held)
+                self._held = held
+                self.owed = NOTHING if held else self.owed
+            case Names(version=version):
+                self.resumed = bool(version)
+            case _:
+                assert_never(ask)
 
     def distrust(self, names: frozenset[str]) -> None:
         """Answer these names again, as far as they are wanted: the client has forgotten what it had."""
@@ -176,18 +177,15 @@ class Watch:
             return self._named(updates, self.sent, wanted)
         self._resume(offer)
         found = list(updates.between(self.type_url, self.sent, offer, self.subscription))
-        gone = NOTHING.union(*(update.gone for update in found))
-        if gone:
-            self.lingering |= gone
-            if self._rest is not None:
-                self._rest.keep(gone, self.sent)
+        if self.lingering or any(update.gone for update in found):
+            self._linger(found)
             found = [Update(u.type_url, u.changed) if u.gone else u for u in found]
-        if self.lingering:
-            self.lingering = self.lingering.difference(*(update.names for update in found))
         if self._refused:
             found = self._without_refused(found, offer)
         if self.owed:
             owed = self.owed.difference(*(update.names for update in found))
+            if self._rest is not None:
+                owed = owed.difference(self._refused)
             found += self._named(updates, offer, owed)
             self.lingering -= owed
         self.sent, self.owed = offer, NOTHING
@@ -201,9 +199,11 @@ class Watch:
         return self._named(updates, offer, names)
 
     def dispatch(self, updates: tuple[Update, ...]) -> Flight:
-        """Note a response as sent."""
+        """Note a response as sent. One that is everything carries again what earlier ones carried unanswered."""
         self._nonces += 1
         self.fresh = False
+        if self._rest is not None:
+            updates += tuple(update for flight in self.flights for update in flight.updates)
         gone = frozenset().union(*(update.gone for update in updates))
         flight = Flight(str(self._nonces), self.sent, updates, gone)
         self.flights = [*self.flights[1 - _MOST_FLIGHTS :], flight]
@@ -215,14 +215,6 @@ class Watch:
             return found
         exceptions = self._exceptions()
         return updates.whole(self.type_url, self.sent, self.subscription, exceptions, self._rest.of(exceptions))
-
-    def version_info(self, flight: Flight) -> str:
-        """What a response is marked with: the offer's version, if it is all that is offered and nothing else.
-
-        A client that brings such a version back on another stream has everything and needs nothing.
-        """
-        whole = self.subscription.unspoken and not self._exceptions()
-        return flight.version if whole or self._rest is None else flight.version + "-part"
 
     def _exceptions(self) -> frozenset[str]:
         """Names of which the client does not have, or is not to have, what was sent."""
@@ -239,10 +231,6 @@ class Watch:
 
     def _resume(self, offer: Offer) -> None:
         """Go on from the versions that the client holds from an earlier stream."""
-        if self._held_version:
-            if self._held_version == version_text(offer.version):
-                self.sent, self.accepted, self.fresh = offer, self._held_version, False
-            self._held_version = ""
         if not self._held:
             return
         held, self._held = self._held, {}
@@ -252,6 +240,14 @@ class Watch:
         self.lingering = frozenset(n for n in held if self.subscription.covers(n) and offer.get(n) is None)
         self.owed |= {name for name in wanted - self.lingering if not _holds(held, offer, name)}
         self.sent = offer
+
+    def _linger(self, found: list[Update]) -> None:
+        """Note what is gone. A name may be gone from one part of the offer and be in another."""
+        present = NOTHING.union(*(update.names for update in found))
+        gone = NOTHING.union(*(update.gone for update in found)) - present
+        self.lingering = (self.lingering | gone) - present
+        if self._rest is not None:
+            self._rest.keep(gone)
 
     def _without_refused(self, found: list[Update], offer: Offer) -> list[Update]:
         same = {
@@ -274,7 +270,7 @@ class Watch:
         """The client has accepted a response."""
         self.accepted, self.nonce_accepted = flight.version, flight.nonce
         if self._rest is not None:
-            self._rest.drop(flight.names())
+            self._rest.drop(flight.names().difference(self._refused))
             self._rest.answered(flight.offer)
         if not self._refused and not self._retries:
             self.error = ""
@@ -288,6 +284,8 @@ class Watch:
         self.error = error or "refused without a reason"
         if self._rest is not None:
             self._rest.keep(flight.names())
+            if self.flights:  # a later response carries all of this again, so the answer to that counts
+                return NOTHING
         named = _blamed(flight.names(), self.error)
         if named:
             blamed = named
@@ -299,7 +297,7 @@ class Watch:
             blamed = frozenset(names)
         for update in flight.updates:
             for resource in update.changed:
-                if resource.name in blamed:
+                if resource.name in blamed and self.sent.get(resource.name) in (resource, None):
                     self._refused[resource.name] = resource.version
         if self._rest is not None:
             self._rest.drop(flight.names() - blamed)
