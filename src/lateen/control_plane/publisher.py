@@ -7,9 +7,10 @@ answers it may be sent, and those are watched too, once for all proxies that ask
 """
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 
 from envoy.config.core.v3.base_pb2 import Node as XdsNode
@@ -17,10 +18,10 @@ from google.protobuf.json_format import MessageToDict
 
 from lateen.config.store import Change as ObjectChange
 from lateen.control_plane.refusals import Refusals
-from lateen.incremental.nodes import Node
+from lateen.incremental.nodes import CLEAN, Node
 from lateen.incremental.tables import Change
 from lateen.model.mesh import Mesh
-from lateen.model.proxy import InvalidNode, Proxy, parse_node
+from lateen.model.proxy import InvalidNode, Proxy, ProxyId, parse_node
 from lateen.model.views import Views, views
 from lateen.model.workloads import Locality
 from lateen.translate.catalogue import questions
@@ -42,15 +43,20 @@ _log = logging.getLogger(__name__)
 
 
 class Subscriber:
-    """A connected proxy: its stream, its views, and the answers that it is offered, by type URL."""
+    """A connected proxy: its stream, its views, and the answers that it is offered, by type URL.
 
-    __slots__ = ("asked", "connection", "proxy", "views")
+    `requested`: the types that it asked for. `due`: those of which its stream does not have the present offer.
+    """
+
+    __slots__ = ("asked", "connection", "due", "proxy", "requested", "views")
 
     def __init__(self, connection: AdsConnection, proxy: Proxy, views_node: Node) -> None:
         self.connection = connection
         self.proxy = proxy
         self.views = views_node
         self.asked: dict[str, tuple[Node, ...]] = {}
+        self.requested: set[str] = set()
+        self.due: set[str] = set()
 
     def nodes(self) -> list[Node]:
         return [node for nodes in self.asked.values() for node in nodes]
@@ -65,7 +71,9 @@ class Publisher:
         self.ready = False
         """Whether the configuration is known; until then no proxy is answered."""
         self._subscribers: dict[AdsConnection, Subscriber] = {}
-        self._audience: defaultdict[Node, set[Subscriber]] = defaultdict(set)
+        self._streams: Counter[ProxyId] = Counter()
+        self._audience: defaultdict[Node, dict[Subscriber, str]] = defaultdict(dict)
+        """Who is offered an answer, and as part of which type; the type is empty for a proxy's views."""
         self._due: dict[Subscriber, None] = {}
         self._failed: set[Node] = set()
         self._wake = asyncio.Event()
@@ -92,16 +100,25 @@ class Publisher:
         except InvalidNode as error:
             raise CallError(Status.INVALID_ARGUMENT, str(error)) from None
         self.mesh.commit([Change(Proxy, proxy.id, proxy)])
+        with contextlib.suppress(Exception):  # the engine keeps it as the answer's failure, which is reported
+            views(self.mesh, proxy.id)
         subscriber = Subscriber(connection, proxy, self.mesh.watch(views, proxy.id))
         self._subscribers[connection] = subscriber
-        self._audience[subscriber.views].add(subscriber)
+        self._streams[proxy.id] += 1
+        self._audience[subscriber.views][subscriber] = ""
         # What was answered before, to another stream or an earlier one of this proxy: settling tells only what differs.
         self._move(subscriber)
+        if all(node.state == CLEAN for node in subscriber.nodes()):
+            # At once: a stream that knows what is offered need not keep what a client says it has.
+            self._offer(subscriber, {})
         self._stir()
 
-    def subscribed(self, connection: AdsConnection, _type_url: str) -> None:
-        self._due[self._subscribers[connection]] = None
-        self._stir()
+    def subscribed(self, connection: AdsConnection, type_url: str) -> None:
+        subscriber = self._subscribers[connection]
+        subscriber.requested.add(type_url)
+        if subscriber.asked and type_url not in subscriber.asked:
+            self._owe(subscriber, (type_url,))
+            self._stir()
 
     def answered(self, connection: AdsConnection, answer: Accepted | Refused) -> None:
         subscriber = self._subscribers[connection]
@@ -112,7 +129,9 @@ class Publisher:
         self._due.pop(subscriber, None)
         self._release(subscriber, [subscriber.views, *subscriber.nodes()])
         gone = subscriber.proxy.id
-        if all(other.proxy.id != gone for other in self._subscribers.values()):
+        self._streams[gone] -= 1
+        if not self._streams[gone]:
+            del self._streams[gone]
             self.mesh.commit([Change(Proxy, gone, None)])
             self.refusals.forget(gone)
         self._stir()
@@ -135,7 +154,7 @@ class Publisher:
                 await self._settle()
             except Exception:  # proxies keep what they have; the next change is another chance
                 _log.exception("cannot settle the configuration")
-            self._publish()
+            await self._publish()
             self._report_failures()
             if self._litter and time.monotonic() > self._swept_at + SWEEP_AT_LEAST_EVERY_S:
                 self._sweep()
@@ -164,19 +183,41 @@ class Publisher:
                     slice_.restart()
 
     def _answered_anew(self, node: Node) -> None:
-        for subscriber in tuple(self._audience.get(node, ())):
+        for subscriber, type_url in tuple(self._audience.get(node, {}).items()):
             if node is subscriber.views:
                 self._move(subscriber)
-            self._due[subscriber] = None
+            else:
+                self._owe(subscriber, (type_url,))
 
-    def _publish(self) -> None:
+    def _owe(self, subscriber: Subscriber, type_urls: Iterable[str]) -> None:
+        subscriber.due.update(type_urls)
+        self._due[subscriber] = None
+
+    async def _publish(self) -> None:
         """Offer what changed: only when all is settled, so that a stream can make before it breaks."""
+        slice_ = _TimeSlice(STEP_S)
         due, self._due = self._due, {}
+        joined: dict[tuple[Node, ...], Offer] = {}
         for subscriber in due:
-            if subscriber.asked:
-                unserved = dict.fromkeys(subscriber.connection.status().keys() - subscriber.asked.keys(), EMPTY_OFFER)
-                offers = {type_url: _joined(nodes) for type_url, nodes in subscriber.asked.items()}
-                subscriber.connection.offer(offers | unserved)
+            if subscriber.connection in self._subscribers:
+                self._offer(subscriber, joined)
+            if slice_.over():
+                await asyncio.sleep(0)
+                slice_.restart()
+
+    def _offer(self, subscriber: Subscriber, joined: dict[tuple[Node, ...], Offer]) -> None:
+        """Let a stream have what it is due. `joined` keeps what others of the same answers are offered."""
+        if not (subscriber.asked and subscriber.due):
+            return
+        offers: dict[str, Offer] = {}
+        for type_url in subscriber.due:
+            nodes = subscriber.asked.get(type_url, ())
+            offer = joined.get(nodes)
+            if offer is None:
+                offer = joined[nodes] = _joined(nodes)
+            offers[type_url] = offer
+        subscriber.due.clear()
+        subscriber.connection.offer(offers)
 
     def _move(self, subscriber: Subscriber) -> None:
         """Watch what the proxy's present views ask, and no longer what only the former ones did."""
@@ -188,15 +229,16 @@ class Publisher:
             for type_url, asked in wanted.items()
         }
         self._release(subscriber, former)
-        for node in subscriber.nodes():
-            self._audience[node].add(subscriber)
-        self._due[subscriber] = None
+        for type_url, nodes in subscriber.asked.items():
+            for node in nodes:
+                self._audience[node][subscriber] = type_url
+        self._owe(subscriber, subscriber.asked.keys() | subscriber.requested)
 
     def _release(self, subscriber: Subscriber, nodes: Iterable[Node]) -> None:
         self._litter = True
         for node in nodes:
             self.mesh.unwatch(node)
-            self._audience[node].discard(subscriber)
+            self._audience[node].pop(subscriber, None)
             if not self._audience[node]:
                 del self._audience[node]
 
@@ -231,6 +273,8 @@ class _TimeSlice:
 
 def _joined(nodes: tuple[Node, ...]) -> Offer:
     parts = tuple(node.value for node in nodes if isinstance(node.value, Offer))
+    if not parts:
+        return EMPTY_OFFER
     return parts[0] if len(parts) == 1 else Offer(parts)
 
 
