@@ -3,6 +3,7 @@
 Each function is called by the query that would have used what it reports, so a report comes and goes with its cause.
 """
 
+from lateen.common.ports import ProtocolClass
 from lateen.config.kinds.destination_rule import ClientTLSMode, DestinationRule, PortTrafficPolicy, TrafficPolicy
 from lateen.config.kinds.virtual_service import VirtualService
 from lateen.config.objects import ObjectRef
@@ -15,12 +16,13 @@ _NOT_YET = "has no effect yet"
 
 
 def report_virtual_services(mesh: Mesh, service: Service, port: ServicePort) -> None:
-    """HTTP rules for a port that carries TCP, and TCP and TLS rules."""
+    """HTTP rules for a port that carries TCP where no other port has them in force, and TCP and TLS rules."""
+    in_force = any(each.protocol_class is ProtocolClass.HTTP for each in service.ports)
     for ref in http_rules.virtual_services_for(mesh, service.key.hostname, None):
         found = mesh.get(VirtualService, ref)
         if found is None:
             continue
-        if found.spec.http:
+        if found.spec.http and not in_force:
             message = (
                 f"has no effect on port {port.number} of Service {service.key.namespace}/{service.name}, which carries "
                 f"TCP: its name is {port.name!r}; if it is HTTP, begin the name with http-, or set appProtocol"

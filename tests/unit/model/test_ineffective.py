@@ -37,6 +37,14 @@ def test_http_rules_on_a_tcp_port(world: World) -> None:
     )
 
 
+def test_http_rules_of_a_service_that_has_a_tcp_port_besides(world: World) -> None:
+    world.apply(
+        service("reviews", ports=[{"name": "http", "port": 9080}, {"name": "tcp-metrics", "port": 9090}]),
+        virtual_service("reviews", [{"route": [{"destination": {"host": "reviews"}}]}]),
+    )
+    assert said(world) == []
+
+
 def test_tls_of_a_destination_rule(world: World) -> None:
     world.apply(destination_rule("reviews", trafficPolicy={"tls": {"mode": "SIMPLE"}}))
     assert said(world) == [
