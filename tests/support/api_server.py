@@ -62,11 +62,18 @@ class ProcessPods:
 
 
 class FixedProgram:
+    """Its problems are `later_problems` once it has settled."""
+
     def __init__(self) -> None:
         self.told_to_stop = False
+        self.problems: list[str] = []
+        self.later_problems: list[str] = []
 
     def info(self) -> Json:
-        return {"pid": 7, "version": "0.0.1", "published": ["http://127.0.0.1:8080"], "problems": []}
+        return {"pid": 7, "version": "0.0.1", "published": ["http://127.0.0.1:8080"], "problems": self.problems}
+
+    async def settled(self) -> None:
+        self.problems = self.later_problems
 
     def sync_status(self) -> list[Json]:
         return [{"proxy": "web.default"}]

@@ -130,7 +130,9 @@ class LocalMesh:
         return int((self.state / "lock").read_text())
 
     def problems(self) -> list[str]:
-        return [str(problem) for problem in self.api.get("/lateen/v1/info")["problems"]]
+        """What is not in force, and what is and will not do what its author meant."""
+        info = self.api.get("/lateen/v1/info")
+        return [str(text) for text in (*info["refused"], *info["problems"])]
 
     def pods(self, prefix: str, namespace: str = "default") -> list[Json]:
         found: list[Json] = self.api.get(object_path("v1", "pods", namespace))["items"]

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from lateen.cli.connection import mesh, state_option
-from lateen.cli.output import complain, say
+from lateen.cli.output import complain, say, warn
 
 Json = dict[str, Any]
 
@@ -37,6 +37,8 @@ def command(names: tuple[str, ...], namespace: str, dry_run: bool, state_dir: Pa
             refused = True
         else:
             say(f"{_named(item['object'])} {item['result']}{' (dry run)' if dry_run else ''}")
+    for problem in answer["problems"]:
+        warn(problem)
     return 1 if refused else 0
 
 

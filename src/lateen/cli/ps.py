@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from lateen.cli.connection import mesh, namespace_option, output_option, state_option
-from lateen.cli.output import Format, age, rendered, say, table, warn
+from lateen.cli.output import Format, age, complain, rendered, say, table, warn
 from lateen.cli.pod_summary import PodSummary, summarise
 from lateen.local_runtime.api.client import ApiFailure
 
@@ -29,12 +29,14 @@ def command(namespace: str | None, all_namespaces: bool, output: Format | None, 
             return
         try:
             proxies = client.get("/debug/syncz")["items"]
-            problems = client.get("/lateen/v1/info").get("problems") or []
+            info = client.get("/lateen/v1/info")
         except ApiFailure:
-            proxies, problems = [], []
+            proxies, info = [], {}
     _list(listed["items"], proxies, within, wide=output is Format.WIDE)
-    for problem in problems:
-        warn(problem)
+    for text in info.get("refused") or []:
+        complain(text)
+    for text in info.get("problems") or []:
+        warn(text)
 
 
 def _list(items: list[Json], proxies: list[Json], within: str | None, *, wide: bool) -> None:

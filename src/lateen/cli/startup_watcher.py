@@ -12,6 +12,13 @@ Json = dict[str, Any]
 _LOG_LINES: Final = 15
 
 
+_TITLES: Final = {
+    "refused": coloured("Error:", Colour.RED),
+    "problems": coloured("Warning:", Colour.YELLOW),
+    "notices": "Note:",
+}
+
+
 class Watcher:
     """What was seen last, and what was told already."""
 
@@ -19,8 +26,7 @@ class Watcher:
         self._client = client
         self._shown = shown
         self._failed: set[tuple[str, str, str]] = set()
-        self._noticed: set[str] = set()
-        self.problems: list[str] = []
+        self._told: set[str] = set()
         self.info: Json = {}
         self.progress = Progress((), ())
 
@@ -35,14 +41,11 @@ class Watcher:
         self.progress = progress(pods, deployments)
         if not quiet:
             self._shown.show(self.progress)
-        for text in self.info.get("problems") or []:
-            if text not in self.problems:
-                self.problems.append(text)
-                self._shown.tell(f"{coloured('Warning:', Colour.YELLOW)} {text}")
-        for text in self.info.get("notices") or []:
-            if text not in self._noticed:
-                self._noticed.add(text)
-                self._shown.tell(f"Note: {text}")
+        for kind, title in _TITLES.items():
+            for text in self.info.get(kind) or []:
+                if text not in self._told:
+                    self._told.add(text)
+                    self._shown.tell(f"{title} {text}")
         self._tell_failures()
         return self.progress.outcome
 

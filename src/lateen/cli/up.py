@@ -79,7 +79,7 @@ def _follow(mesh: MeshProcess, detach: bool, timeout: float) -> int:
         shown.close()
     _conclude(watcher, outcome, detach, timeout)
     if detach:
-        return 0 if outcome is Outcome.READY and not watcher.problems else 1
+        return 0 if outcome is Outcome.READY and not watcher.info.get("refused") else 1
     while not mesh.ends_within(_IDLE_LOOK_SECONDS):
         watcher.look(quiet=True)
     if code := mesh.process.wait():
@@ -101,7 +101,8 @@ def _await_ready(mesh: MeshProcess, watcher: Watcher, deadline: float) -> Outcom
 def _conclude(watcher: Watcher, outcome: Outcome, detach: bool, timeout: float) -> None:
     match outcome:
         case Outcome.READY:
-            say(coloured(f"{len(watcher.progress.pods)} pods are ready", Colour.GREEN))
+            count = len(watcher.progress.pods)
+            say(coloured("1 pod is ready" if count == 1 else f"{count} pods are ready", Colour.GREEN))
         case Outcome.FAILED:
             names = [f"{pod.namespace}/{pod.name}" for pod in watcher.progress.pods if pod.trouble]
             names += [f"{each.namespace}/{each.name} ({each.reason})" for each in watcher.progress.missing]

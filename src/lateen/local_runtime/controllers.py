@@ -48,6 +48,11 @@ class Controllers:
         if self._scheduled is not None:
             self._scheduled.cancel()
 
+    @property
+    def busy(self) -> bool:
+        """Another pass is due."""
+        return self._scheduled is not None
+
     def wake(self) -> None:
         """Make a pass soon: a controller has learned something from elsewhere than the store."""
         if self._scheduled is None:

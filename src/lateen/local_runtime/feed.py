@@ -29,6 +29,10 @@ class ControlPlane(Protocol):
         """Take a batch of objects as one change; the first is everything there is."""
         ...
 
+    async def settled(self) -> None:
+        """Return once everything handed over so far is worked out."""
+        ...
+
     def sync_status(self) -> list[dict[str, Any]]:
         """How far each proxy is."""
         ...
@@ -57,6 +61,11 @@ class Feed:
         """Hand over everything there is, now, and from then on whatever changes."""
         self._unsubscribe = self._store.subscribe(self._hear)
         self._control_plane.apply([o.object for o in self._store if o.object is not None], ())
+
+    @property
+    def busy(self) -> bool:
+        """Something waits to be handed over."""
+        return self._scheduled is not None
 
     def close(self) -> None:
         """Hand over nothing more."""

@@ -19,10 +19,10 @@ class NoSuchManifests(LocalRuntimeError):
 class Manifests:
     """The files that `lateen up` was given. They and `lateen apply` write the same objects; the later write wins."""
 
-    def __init__(self, paths: Sequence[Path], store: ObjectStore, notices: Notices, remarks: Notices) -> None:
+    def __init__(self, paths: Sequence[Path], store: ObjectStore, refused: Notices, remarks: Notices) -> None:
         self._paths = paths
         self._store = store
-        self._notices = notices
+        self._refused = refused
         self._remarks = remarks
         self._files: WatchedFiles | None = None
 
@@ -56,12 +56,12 @@ class Manifests:
     def _put(self, document: Document) -> None:
         try:
             self._store.put(document.raw, origin=document.origin, namespace=document.ref.namespace)
-            self._notices.clear(document.ref)
+            self._refused.clear(document.ref)
         except InvalidObject as error:
-            self._notices.add(document.ref, f"{document.origin}: {error}")
+            self._refused.add(document.ref, f"{document.origin}: {error}")
 
     def _tell(self, files: WatchedFiles) -> None:
-        self._notices.replace(_SUBJECT, map(str, files.rejected))
+        self._refused.replace(_SUBJECT, map(str, files.rejected))
         self._remarks.replace(_SUBJECT, map(str, files.notices))
 
 

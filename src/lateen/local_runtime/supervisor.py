@@ -64,11 +64,15 @@ class Supervisor:
         self._settings = settings
         self._control_plane = control_plane
         self._notices = Notices()
+        self._refused = Notices()
+        """What was written and is not in force."""
         self._remarks = Notices()
         """What keeps nothing from working."""
         self._store = ObjectStore()
         self._started = datetime.now(UTC)
         self._stop = asyncio.Event()
+        self._at_work: Callable[[], bool] = lambda: False
+        """Controllers have something to do, or the control plane is to hear of something."""
 
     async def run(self, on_ready: Callable[[], None] = lambda: None) -> None:
         """Run the mesh until it is told to stop. `on_ready` is called once the API answers and pods are starting.
@@ -108,6 +112,7 @@ class Supervisor:
             "version": lateen.__version__,
             "started": timestamp(self._started),
             "published": [publish.url for publish in self._settings.publish],
+            "refused": list(self._refused),
             "problems": [*self._notices, *map(self._placed, self._control_plane.diagnostics())],
             "notices": list(self._remarks),
         }
@@ -116,6 +121,12 @@ class Supervisor:
         """A diagnostic with where its object was written."""
         stored = self._store.get(diagnostic.ref)
         return f"{stored.origin}: {diagnostic}" if stored else str(diagnostic)
+
+    async def settled(self) -> None:
+        """See `api.server.Program`."""
+        while self._at_work():  # noqa: ASYNC110  a few turns of the loop are all it takes
+            await asyncio.sleep(0)
+        await self._control_plane.settled()
 
     def sync_status(self) -> list[dict[str, Any]]:
         """See `api.server.Program`."""
@@ -132,10 +143,11 @@ class Supervisor:
         async with asyncio.TaskGroup() as group:
             pods, controllers = self._controllers(store, dns, rules, sandboxes, catalogue, group)
             feed = Feed(store, self._control_plane)
-            manifests = Manifests(self._settings.paths, store, self._notices, self._remarks)
+            manifests = Manifests(self._settings.paths, store, self._refused, self._remarks)
             manifests.read()
             controllers.start()
             feed.start()
+            self._at_work = lambda: controllers.busy or feed.busy
             server = ApiServer(store, pods, self)
             await server.serve(self._settings.state.api_socket)
             chores = [group.create_task(chore) for chore in (manifests.watch(), rules.run(), pods.bound_logs())]

@@ -1,11 +1,13 @@
 """`POST /lateen/v1/apply`: several objects written as one change, for which Kubernetes has no request.
 
 Body: `{"items": [{"object": {…}, "origin": "mesh.yaml:12"}], "namespace": "default", "dryRun": false}`.
-Answer: `{"items": […]}` in the same order, each `{"result": "created" | "configured" | "unchanged", "object": {…}}`, or
-`{"status": {…}}` for an object that was refused; the others are written all the same. Listeners of the store hear of
-all of it together.
+Answer: `{"items": […], "problems": […]}`, the items in the same order, each `{"result": …, "object": {…}}` with
+`created`, `configured` or `unchanged`, or `{"status": {…}}` for an object that was refused; the others are written all
+the same. Listeners of the store hear of all of it together. `problems` are texts about the objects written, and those
+that the change has caused elsewhere.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from lateen.config.objects import Origin
@@ -38,3 +40,10 @@ def _write(store: ObjectStore, item: Json, namespace: str, dry_run: bool) -> Jso
         return {"status": statuses.invalid(error).status}
     result = "created" if before is None else "unchanged" if stored.raw is before.raw else "configured"
     return {"result": result, "object": stored.raw}
+
+
+def problems(answer: Json, before: Sequence[str], after: Sequence[str]) -> list[str]:
+    """What to tell whoever applied the objects, of everything that is wrong in the mesh before and after."""
+    written = [item["object"] for item in answer["items"] if "object" in item]
+    names = [f"{raw['kind']} {raw['metadata'].get('namespace', '')}/{raw['metadata']['name']}: " for raw in written]
+    return [text for text in after if text not in before or any(name in text for name in names)]

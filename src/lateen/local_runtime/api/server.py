@@ -32,7 +32,13 @@ class Program(Protocol):
     """What the server asks of the program it is part of, where Kubernetes has no object for it."""
 
     def info(self) -> Json:
-        """`pid`, `version`, `started` (RFC 3339), `published` (URLs), `problems` (texts: what went wrong so far)."""
+        """`pid`, `version`, `started` (RFC 3339), `published` (URLs), and texts: `refused` (written and not in force),
+        `problems` (in force, and not as its author will have meant it), `notices` (what keeps nothing from working).
+        """
+        ...
+
+    async def settled(self) -> None:
+        """Return once every write so far has been worked out, as far as that does not take pods to do something."""
         ...
 
     def sync_status(self) -> list[Json]:
@@ -143,7 +149,11 @@ class ApiServer:
         return bodies.answer(self._program.info())
 
     async def _apply(self, request: web.Request) -> web.Response:
-        return bodies.answer(apply.handle(self._store, await bodies.read_object(request)))
+        body = await bodies.read_object(request)
+        before = self._program.info()["problems"]
+        answer = apply.handle(self._store, body)
+        await self._program.settled()
+        return bodies.answer(answer | {"problems": apply.problems(answer, before, self._program.info()["problems"])})
 
     async def _shutdown(self, _: web.Request) -> web.Response:
         self._program.shut_down()

@@ -75,6 +75,19 @@ def config_map(name: str, **data: str) -> Json:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
 
 
+async def test_applying_tells_what_is_wrong_with_what_was_applied_and_what_it_has_caused(
+    served: Any, session: aiohttp.ClientSession
+) -> None:
+    served.program.problems = [
+        "a.yaml:1: ConfigMap shop/old: spec: wrong before",
+        "b.yaml:1: ConfigMap shop/x: spec: too",
+    ]
+    served.program.later_problems = [*served.program.problems, "c.yaml:1: ConfigMap shop/y: spec: broken by it"]
+    body = {"items": [{"object": config_map("old")}], "namespace": "shop"}
+    _, answer = await ask(session, "POST", "/lateen/v1/apply", json=body)
+    assert answer["problems"] == [served.program.later_problems[0], served.program.later_problems[2]]
+
+
 async def test_applying_several_is_one_change_whatever_is_refused(served: Any, session: aiohttp.ClientSession) -> None:
     batches: list[list[str]] = []
     served.put(config_map("old", a="b"))
@@ -94,6 +107,7 @@ async def test_applying_several_is_one_change_whatever_is_refused(served: Any, s
     assert said == ["created", "Invalid", "created", "created", "BadRequest"]
     assert batches == [["new", "old", "same"]]
     assert str(served.store.get(ObjectRef("", "ConfigMap", "shop", "new")).origin) == "/mesh.yaml:12"
+    assert answer["problems"] == []
     again = {"items": [items[0], {"object": config_map("old", a="d")}], "namespace": "shop"}
     _, answer = await ask(session, "POST", "/lateen/v1/apply", json={**again, "dryRun": True})
     assert [each["result"] for each in answer["items"]] == ["unchanged", "configured"]
