@@ -323,7 +323,7 @@ NOT_AT_RUN_TIME = ("_editable_impl", "lateen", "mypy", "grpc", "hypothesis", "pi
 
 
 @pytest.fixture
-def private_clone(tmp_path: Path) -> Path:
+def private_clone(tmp_path: Path) -> Iterator[Path]:
     """A copy of the repository and its virtual environment below a directory that only root may enter."""
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
@@ -339,7 +339,8 @@ def private_clone(tmp_path: Path) -> Path:
 
     shutil.copytree(theirs, clone / ".venv" / packages, ignore=unneeded, copy_function=link, dirs_exist_ok=True)
     (clone / ".venv" / packages / "clone.pth").write_text(f"{clone / 'src'}\n")
-    return clone
+    yield clone
+    shutil.rmtree(home)
 
 
 def link(source: str, target: str) -> None:
@@ -356,7 +357,7 @@ def test_a_clone_that_only_its_owner_may_enter(private_clone: Path, tmp_path: Pa
     mesh = LocalMesh(tmp_path, write_manifest(private_clone / "good.yaml", GOOD), program=program)
     try:
         mesh.await_start()
-        assert "1 pods are ready" in mesh.shown()
+        assert "1 pod is ready" in mesh.shown()
         traces = traces_of(mesh.supervisor())
         check_alive(traces)
         fetch = "import os, urllib.request as u; print(os.getuid(), u.urlopen('http://good/os-release').status)"
