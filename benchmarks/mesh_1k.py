@@ -176,23 +176,30 @@ class Run:
         return self._figures(self.clients.seen(), at, before, after) | {"timed_out": int(waited.timed_out)}
 
     def steady_changes(self) -> Json:
-        """Latencies pair the n-th change with the n-th response; they count only if nothing was put together."""
+        """A change is two resources, so that what a client has tells how many changes it has, sent one by one or not."""
         before = self.server.order("look")
         self.clients.mark()
-        times = self.server.order("stream", RATE, RATE_S)["at_ns"]
+        times = self.server.order("endpoints", self.turn, RATE, RATE_S)["at_ns"]
+        self.turn += len(times)
         after = self._settled()
         seen = self.clients.seen()
         turns = [
-            sorted((came - at) / 1e6 for came in arrived) for at, arrived in zip(times, _turns(seen), strict=False)
+            sorted((came - at) / 1e6 for came in arrived)
+            for at, arrived in zip(times, seen.nth_resources(2), strict=False)
         ]
         last = sorted(turn[-1] for turn in turns)
+        all_of_them = sorted(late for turn in turns for late in turn)
+        cpu_s = after["cpu_s"] - before["cpu_s"]
+        changes = len(all_of_them)
         return {
-            "cpu_percent": (after["cpu_s"] - before["cpu_s"]) / RATE_S * 100,
-            "us_per_push": (after["cpu_s"] - before["cpu_s"]) * 1e6 / max(1, seen.responses),
-            "put_together_percent": 100 - seen.responses * 100 / (len(times) * self.scenario.proxies),
-            "last_p50_ms": last[len(last) // 2],
+            "cpu_percent": cpu_s / RATE_S * 100,
+            "us_per_proxy": cpu_s * 1e6 / max(1, changes),
+            "p50_ms": all_of_them[changes // 2],
+            "p99_ms": all_of_them[changes * 99 // 100],
+            "last_ms": last[len(last) // 2],
             "last_p99_ms": last[len(last) * 99 // 100],
-            "last_max_ms": last[-1],
+            "arrived_percent": changes * 100 / (len(times) * self.scenario.proxies),
+            "put_together_percent": 100 - seen.responses * 100 / max(1, changes),
             "client_cpu_ms": seen.cpu_us / 1000,
         }
 
@@ -239,12 +246,6 @@ class Run:
             "client_cpu_ms": seen.cpu_us / 1000,
             "ended": seen.ended,
         }
-
-
-def _turns(seen: Seen) -> list[list[int]]:
-    """The n-th arrivals of all clients together."""
-    longest = max(map(len, seen.arrivals.values()), default=0)
-    return [[times[n] for times in seen.arrivals.values() if len(times) > n] for n in range(longest)]
 
 
 def run(scenario: Scenario) -> Json:

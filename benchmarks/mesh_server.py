@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
-from translation import Json, address, mesh_setting, objects, slice_of, typed, virtual_service
+from translation import NAMESPACES, Json, address, mesh_setting, objects, slice_of, typed, virtual_service
 
 from lateen.control_plane.app import ControlPlane
 from lateen.xds.grpc.engine import EngineKind
@@ -37,11 +37,15 @@ class Server:
         return {"at_ns": at, "decode_ms": decode_ms, "objects": len(found)}
 
     def endpoint(self, turn: int) -> Json:
-        """Let one of two endpoints come or go."""
-        number = 1 + turn // 2 * 5 % self._services  # one that has no DestinationRule
+        """Let one of two endpoints go, of another service each time; once all had their turn, let them come back.
+
+        Two load assignments change: the service has two ports, and no DestinationRule with subsets.
+        """
+        again, place = divmod(turn, self._services * 4 // 5)
+        number = place + place // 4 + 1
         name = f"s{number}"
         pods = [(f"{name}-{k}", address(2 * number + k)) for k in range(2)]
-        return self._apply([slice_of(name, f"ns{number % 20}", pods[: 1 + turn % 2])])
+        return self._apply([slice_of(name, f"ns{number % NAMESPACES}", pods[: 1 + again % 2])])
 
     def route(self, turn: int) -> Json:
         """Change one VirtualService."""
@@ -56,13 +60,13 @@ class Server:
         """Change a setting of the mesh that nearly every resource depends on."""
         return self._apply(mesh_setting(turn))
 
-    async def stream(self, per_second: int, seconds: int) -> Json:
+    async def endpoints(self, first_turn: int, per_second: int, seconds: int) -> Json:
         """Change one endpoint after another at a steady rate."""
         times = []
         start = time.monotonic() + 0.05
         for turn in range(per_second * seconds):
             await asyncio.sleep(start + turn / per_second - time.monotonic())
-            times.append(self.endpoint(turn)["at_ns"])
+            times.append(self.endpoint(first_turn + turn)["at_ns"])
         return {"at_ns": times}
 
     def look(self) -> Json:

@@ -54,7 +54,7 @@ struct buffer {
 /* Where a client is in the response that it reads. Levels: response, resource, and (in SotW) the body in an Any. */
 struct reader {
     uint32_t at, end[3], payload;
-    uint32_t field, shift, level;
+    uint32_t field, shift, level, resources;
     uint64_t number;
     enum { TAG, LENGTH, SKIP, TAKE } state;
     uint32_t text_size;
@@ -78,7 +78,8 @@ struct client {
 
 struct record {
     uint64_t ns;
-    uint32_t client, type;
+    uint32_t client;
+    uint16_t type, resources;
 };
 
 static struct {
@@ -266,7 +267,7 @@ static void responded(struct client *c, uint64_t at) {
         record_room = record_room ? record_room * 2 : 65536;
         if (!(records = realloc(records, record_room * sizeof *records))) die("realloc");
     }
-    records[record_count++] = (struct record){at, c->number, r->type};
+    records[record_count++] = (struct record){at, c->number, r->type, r->resources};
     if (++c->had[r->type] == awaited.count && awaited.on && r->type == awaited.type) awaited.done++;
     if (c->held.size) {
         add(&mesh.held[c->number * TYPES + r->type], c->held.at, c->held.size);
@@ -320,6 +321,7 @@ static void number_read(struct client *c) {
     bool opens = r->field == 2 && (r->level == 0 || (r->level == 1 && !mesh.delta));
     bool text = r->level == 0 ? r->field != 6 : r->level == 2 || (mesh.delta && r->field != 2);
     if (opens) {
+        r->resources += r->level == 0;
         r->end[++r->level] = r->at + r->payload;
         r->state = TAG;
     } else {

@@ -21,7 +21,7 @@ SOURCE = Path(__file__).with_name("xds_clients.c")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lateen" / "benchmarks"
 TYPES = (CLUSTER, ENDPOINT, LISTENER, ROUTE)
 """In the program's order."""
-_RECORD = struct.Struct("=QII")
+_RECORD = struct.Struct("=QIHH")
 _ENVOY_EXTENSIONS = 516
 """As many as Envoy 1.40 lists in its first request, which makes it 61 kB long."""
 
@@ -49,9 +49,9 @@ def build() -> Path:
 
 
 class Seen(msgspec.Struct):
-    """What the clients saw since the mark. `arrivals`: by client, the times of its responses in ns, in order."""
+    """What the clients saw since the mark. `arrivals`: by client, when its responses came, and of how many resources."""
 
-    arrivals: dict[int, list[int]]
+    arrivals: dict[int, list[tuple[int, int]]]
     ended: int
     bytes: int
     cpu_us: int
@@ -61,9 +61,23 @@ class Seen(msgspec.Struct):
     def responses(self) -> int:
         return sum(map(len, self.arrivals.values()))
 
+    def nth_resources(self, count: int) -> list[list[int]]:
+        """When each client had `count` resources, twice as many, and so on, in ns."""
+        found: list[list[int]] = []
+        for came in self.arrivals.values():
+            had = turn = 0
+            for ns, resources in came:
+                had += resources
+                while had >= count * (turn + 1):
+                    if len(found) == turn:
+                        found.append([])
+                    found[turn].append(ns)
+                    turn += 1
+        return found
+
     def last(self, since_ns: int) -> list[float]:
         """How long after that moment each client had its last response, ascending, in ms."""
-        return sorted((times[-1] - since_ns) / 1e6 for times in self.arrivals.values())
+        return sorted((came[-1][0] - since_ns) / 1e6 for came in self.arrivals.values())
 
 
 class Clients:
@@ -115,9 +129,9 @@ class Clients:
             raise RuntimeError(f"the clients have gone, exit code {self._process.wait()}")
         found = json.loads(head)
         records = self._process.stdout.read(found["records"] * _RECORD.size)
-        arrivals: defaultdict[int, list[int]] = defaultdict(list)
-        for ns, client, _type in _RECORD.iter_unpack(records):
-            arrivals[client].append(ns)
+        arrivals: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+        for ns, client, _type, resources in _RECORD.iter_unpack(records):
+            arrivals[client].append((ns, resources))
         return Seen(arrivals, found["ended"], found["bytes"], found["cpu_us"], found["timed_out"])
 
 

@@ -243,19 +243,41 @@ def test_a_port_that_is_taken_names_its_owner(tmp_path: Path) -> None:
     assert not (tmp_path / "state" / "api.sock").exists()
 
 
-def test_without_privilege_it_says_what_to_do() -> None:
+def as_another_user(*arguments: str, state: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """A lateen command of an ordinary user."""
     # Another user may not be able to read this interpreter's files, so it has loaded what it needs before.
     script = """
 import os, sys
 from lateen.cli.__main__ import main
-main(["up", "--help"])
+main([sys.argv[1], "--help"])
+print(flush=True)
 os.setgroups([]), os.setgid(1000), os.setuid(1000)
-os.environ.pop("LATEEN_STATE_DIR", None)
-sys.exit(main(["up", "--detach", "/etc/hosts"]))
+sys.exit(main(sys.argv[1:]))
 """
-    done = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, timeout=PATIENCE)
+    environment = {name: value for name, value in os.environ.items() if name != "LATEEN_STATE_DIR"}
+    return subprocess.run(
+        (sys.executable, "-P", "-c", script, *arguments),
+        env=environment | ({"LATEEN_STATE_DIR": str(state)} if state else {}),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def test_without_privilege_it_says_what_to_do() -> None:
+    done = as_another_user("up", "--detach", "/etc/hosts")
     assert done.returncode == 1
     assert done.stderr == ("Error: the local mesh makes network namespaces, which needs root here: run it with sudo\n")
+
+
+@pytest.mark.parametrize("command", ["ps", "down"])
+def test_another_users_mesh_is_left_alone(wrong: LocalMesh, command: str) -> None:
+    done = as_another_user(command, state=wrong.state)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: {wrong.state}")
+    assert done.stderr.endswith("by its owner: use the user (or sudo) that started the mesh\n")
+    assert wrong.process.poll() is None
 
 
 @pytest.mark.parametrize(

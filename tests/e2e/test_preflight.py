@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lateen.local_runtime import preflight, syscalls
+from lateen.local_runtime import preflight
 from lateen.local_runtime.errors import PreflightError
+from lateen.local_runtime.sandbox import syscalls
 
 pytestmark = pytest.mark.e2e
 
@@ -60,5 +61,5 @@ def test_a_missing_tool_comes_with_the_package_to_install(monkeypatch: pytest.Mo
 
 def test_the_launcher_needs_no_site_packages() -> None:
     source = str(Path(preflight.__file__).parents[2])
-    code = f"import sys; sys.path.append({source!r}); import lateen.local_runtime.launcher_program"
+    code = f"import sys; sys.path.append({source!r}); import lateen.local_runtime.sandbox.launcher_program"
     subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lateen.local_runtime.errors import StartError
-from lateen.local_runtime.sandbox import ContainerProcess, Mount, PodSandbox, ProcessSpec, Sandboxes
+from lateen.local_runtime.sandbox.sandbox import ContainerProcess, Mount, PodSandbox, ProcessSpec, Sandboxes
 
 # Files here are small and local.
 # ruff: noqa: ASYNC240

@@ -18,8 +18,8 @@ SUPERVISOR = """
 import asyncio, os, sys
 from ipaddress import IPv4Address
 from pathlib import Path
-from lateen.local_runtime.sandbox import ProcessSpec, Sandboxes
-from lateen.local_runtime.service_rules import Backend, ServiceRule
+from lateen.local_runtime.sandbox.sandbox import ProcessSpec, Sandboxes
+from lateen.local_runtime.network.service_rules import Backend, ServiceRule
 
 async def main():
     sandboxes = Sandboxes(Path(sys.argv[1]))

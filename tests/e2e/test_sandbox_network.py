@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from lateen.local_runtime.dns import DnsServer, ServiceTarget, Zone
 from lateen.local_runtime.errors import PortInUse, ServiceRulesError
-from lateen.local_runtime.relay import Relay
-from lateen.local_runtime.sandbox import PodSandbox, ProcessSpec, Sandboxes
-from lateen.local_runtime.service_rules import Backend, ServiceRule
+from lateen.local_runtime.network.dns import DnsServer, ServiceTarget, Zone
+from lateen.local_runtime.network.relay import Relay
+from lateen.local_runtime.network.service_rules import Backend, ServiceRule
+from lateen.local_runtime.sandbox.sandbox import PodSandbox, ProcessSpec, Sandboxes
 
 pytestmark = pytest.mark.e2e
 

@@ -13,7 +13,7 @@ import aiohttp
 from lateen.config.objects import ObjectRef, Origin
 from lateen.local_runtime.api.pod_access import PodUnavailable
 from lateen.local_runtime.api.server import ApiServer
-from lateen.local_runtime.objects import ObjectStore
+from lateen.local_runtime.objects.store import ObjectStore
 
 Json = dict[str, Any]
 

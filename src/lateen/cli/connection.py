@@ -1,5 +1,6 @@
 """The running mesh that a command talks to: its options, and its failures in words."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,13 +39,23 @@ def state_directory(named: Path | None) -> StateDirectory:
     return StateDirectory(named.absolute()) if named else StateDirectory.default()
 
 
+def of_root(state: StateDirectory) -> str:
+    """For somebody who finds no mesh and may have meant one that was started with sudo: a hint, or nothing."""
+    theirs = StateDirectory.of_root()
+    meant = os.geteuid() != 0 and state.root == StateDirectory.default().root != theirs.root and theirs.root.exists()
+    return f"; for root's, in {theirs.root}, use sudo" if meant else ""
+
+
 @contextmanager
 def mesh(state_dir: Path | None) -> Iterator[ApiClient]:
     """A client of the running mesh; what it refuses, and that none runs, ends the command with words."""
-    client = ApiClient(state_directory(state_dir).api_socket)
+    state = state_directory(state_dir)
+    client = ApiClient(state.api_socket)
     try:
         yield client
-    except (ApiFailure, NotRunning) as error:
+    except NotRunning as error:
+        raise Failure(f"{error}{of_root(state)}") from error
+    except ApiFailure as error:
         raise Failure(str(error)) from error
     finally:
         client.close()

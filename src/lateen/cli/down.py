@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lateen.cli.connection import mesh, state_directory, state_option
+from lateen.cli.connection import mesh, of_root, state_directory, state_option
 from lateen.cli.output import Failure, say
 
 
@@ -18,9 +18,11 @@ from lateen.cli.output import Failure, say
 def command(timeout: float, state_dir: Path | None) -> None:
     """Stop the mesh and wait until nothing of it is left."""
     state = state_directory(state_dir)
+    if state.is_closed():
+        raise Failure(f"{state.root} may only be entered by its owner: use the user (or sudo) that started the mesh")
     pid = state.holder()
     if not pid:
-        say("no mesh is running here")
+        say(f"no mesh is running here ({state.root}){of_root(state)}")
         return
     try:
         process = os.pidfd_open(pid)

@@ -60,7 +60,7 @@ class _Report:
 
     def failed(self, error: Exception) -> None:
         from lateen.local_runtime.errors import LocalRuntimeError
-        from lateen.local_runtime.images import InvalidCatalogue
+        from lateen.local_runtime.pods.images import InvalidCatalogue
 
         expected = isinstance(error, LocalRuntimeError | InvalidCatalogue | ValueError)
         self._say({"error": str(error)} if expected else {"error": f"{type(error).__name__}: {error}", "bug": True})
@@ -78,7 +78,7 @@ class _Report:
 
 async def _run(orders: Orders, report: _Report) -> None:
     from lateen.control_plane.app import ControlPlane
-    from lateen.local_runtime.published import DEFAULT, parse_publish
+    from lateen.local_runtime.plan.published import DEFAULT, parse_publish
     from lateen.local_runtime.state_directory import StateDirectory
     from lateen.local_runtime.supervisor import Supervisor, SupervisorSettings
 

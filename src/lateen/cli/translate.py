@@ -34,7 +34,7 @@ def command(paths: tuple[Path, ...], proxy: str, types: tuple[str, ...], output:
 
     The workloads of the files are taken to run, one ready pod for each replica, as `lateen up` would run them.
     """
-    from lateen.local_runtime.planned import planned
+    from lateen.local_runtime.plan.planned import planned
     from lateen.sources.files import load
 
     loaded = load(paths)

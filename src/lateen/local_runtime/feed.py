@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lateen.config.objects import ConfigObject, ObjectRef
-from lateen.local_runtime.objects import Event, EventType, ObjectStore
+from lateen.local_runtime.objects.store import Event, EventType, ObjectStore
 
 
 class Diagnostic(Protocol):

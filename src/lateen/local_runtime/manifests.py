@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lateen.local_runtime.errors import LocalRuntimeError
 from lateen.local_runtime.notices import Notices
-from lateen.local_runtime.objects import InvalidObject, ObjectStore
+from lateen.local_runtime.objects.store import InvalidObject, ObjectStore
 from lateen.sources.documents import Document, Update
 from lateen.sources.files import WatchedFiles, load, watch
 

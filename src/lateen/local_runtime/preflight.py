@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from lateen.local_runtime import syscalls
 from lateen.local_runtime.errors import PreflightError
+from lateen.local_runtime.sandbox import syscalls
 
 _TOOL_PATH: Final = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 _TOOLS: Final = {"nft": "nftables"}

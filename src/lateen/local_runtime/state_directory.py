@@ -34,9 +34,14 @@ class StateDirectory:
         if named := os.environ.get(VARIABLE):
             return cls(Path(named))
         if os.geteuid() == 0:
-            return cls(Path("/run/lateen"))
+            return cls.of_root()
         runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}"
         return cls(Path(runtime) / "lateen")
+
+    @classmethod
+    def of_root(cls) -> "StateDirectory":
+        """Root's own."""
+        return cls(Path("/run/lateen"))
 
     @property
     def api_socket(self) -> Path:
@@ -73,6 +78,16 @@ class StateDirectory:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         return Lock(descriptor)
+
+    def is_closed(self) -> bool:
+        """Whether it is there, or may be, and not for this user."""
+        try:
+            self.root.stat()
+        except PermissionError:
+            return True
+        except OSError:
+            return False
+        return not os.access(self.root, os.R_OK | os.X_OK)
 
     def holder(self) -> int:
         """The process id of whoever holds the lock; 0 if nobody does, or it cannot be told."""

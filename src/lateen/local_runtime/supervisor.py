@@ -18,31 +18,32 @@ import msgspec
 
 import lateen
 from lateen.config.objects import ObjectRef
-from lateen.local_runtime import images, preflight
+from lateen.local_runtime import preflight
 from lateen.local_runtime.api.server import ApiServer
-from lateen.local_runtime.controllers import Controllers
-from lateen.local_runtime.defaults_controller import DefaultsController
-from lateen.local_runtime.dns import DnsServer, Zone
-from lateen.local_runtime.environment import Host
+from lateen.local_runtime.controllers.defaults import DefaultsController
+from lateen.local_runtime.controllers.loop import Controllers
+from lateen.local_runtime.controllers.service_checks import ServiceChecks
+from lateen.local_runtime.controllers.services import NameController, ServiceController
+from lateen.local_runtime.controllers.workloads import DeploymentController, PodController
 from lateen.local_runtime.errors import LauncherLost, ServiceRulesError
 from lateen.local_runtime.feed import ControlPlane, Diagnostic, Feed
-from lateen.local_runtime.injection import LocalInjector
 from lateen.local_runtime.manifests import Manifests, check_paths
-from lateen.local_runtime.network import MeshNetwork
+from lateen.local_runtime.network.dns import DnsServer, Zone
+from lateen.local_runtime.network.network import MeshNetwork
+from lateen.local_runtime.network.relay import Relay
+from lateen.local_runtime.network.service_rules import ServiceRule
 from lateen.local_runtime.notices import Notices
-from lateen.local_runtime.objects import ObjectStore
-from lateen.local_runtime.pod_status import timestamp
-from lateen.local_runtime.pod_worker import Machine
-from lateen.local_runtime.pods import Pods
-from lateen.local_runtime.published import DEFAULT, Publish, gateway_pods
-from lateen.local_runtime.relay import Relay
-from lateen.local_runtime.sandbox import Sandboxes
-from lateen.local_runtime.service_checks import ServiceChecks
-from lateen.local_runtime.service_controller import NameController, ServiceController
-from lateen.local_runtime.service_rules import ServiceRule
+from lateen.local_runtime.objects.store import ObjectStore
+from lateen.local_runtime.plan.published import DEFAULT, Publish, gateway_pods
+from lateen.local_runtime.plan.workloads import Json
+from lateen.local_runtime.pods import images
+from lateen.local_runtime.pods.environment import Host
+from lateen.local_runtime.pods.injection import LocalInjector
+from lateen.local_runtime.pods.pods import Pods
+from lateen.local_runtime.pods.status import timestamp
+from lateen.local_runtime.pods.worker import Machine
+from lateen.local_runtime.sandbox.sandbox import Sandboxes
 from lateen.local_runtime.state_directory import StateDirectory
-from lateen.local_runtime.workload_controllers import DeploymentController, PodController
-from lateen.local_runtime.workloads import Json
 
 _GRACE: Final = 1.0
 """Seconds that pods have when the whole mesh goes down: nobody is left to be served."""

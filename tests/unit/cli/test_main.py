@@ -84,7 +84,7 @@ def test_without_a_mesh_a_command_says_how_to_start_one(
 
 def test_down_without_a_mesh_is_no_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["down", "--state-dir", str(tmp_path)]) == 0
-    assert capsys.readouterr().out == "no mesh is running here\n"
+    assert capsys.readouterr().out == f"no mesh is running here ({tmp_path})\n"
 
 
 def test_version_without_a_mesh(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

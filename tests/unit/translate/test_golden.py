@@ -14,7 +14,7 @@ import yaml
 
 from lateen.cli.translate import TYPES, translated
 from lateen.envoy.binary import find
-from lateen.local_runtime.planned import planned
+from lateen.local_runtime.plan.planned import planned
 from lateen.sources.files import load
 
 Json = dict[str, Any]

@@ -13,7 +13,7 @@ from typing import Any
 from lateen.config.objects import Origin
 from lateen.local_runtime.api import statuses
 from lateen.local_runtime.api.resources import parse_origin
-from lateen.local_runtime.objects import DEFAULT_NAMESPACE, InvalidObject, ObjectStore
+from lateen.local_runtime.objects.store import DEFAULT_NAMESPACE, InvalidObject, ObjectStore
 
 Json = dict[str, Any]
 

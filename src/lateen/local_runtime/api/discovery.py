@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from lateen.local_runtime.resource_types import ResourceType, ResourceTypes
+from lateen.local_runtime.objects.resource_types import ResourceType, ResourceTypes
 
 Json = dict[str, Any]
 

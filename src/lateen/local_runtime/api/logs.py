@@ -11,7 +11,7 @@ from aiohttp import web
 from lateen.config.objects import ObjectRef
 from lateen.local_runtime.api import statuses
 from lateen.local_runtime.api.pod_access import PodAccess
-from lateen.local_runtime.objects import ObjectStore
+from lateen.local_runtime.objects.store import ObjectStore
 
 Json = dict[str, Any]
 

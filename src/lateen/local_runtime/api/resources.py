@@ -10,8 +10,8 @@ from lateen.config.objects import ObjectRef, Origin
 from lateen.local_runtime.api import bodies, statuses
 from lateen.local_runtime.api.paths import Target
 from lateen.local_runtime.api.selectors import Predicate, field_selector, label_selector
-from lateen.local_runtime.objects import DEFAULT_NAMESPACE, InvalidObject, ObjectStore, StoredObject
-from lateen.local_runtime.patches import PatchFailed, json_patch, merge, strategic_merge
+from lateen.local_runtime.objects.patches import PatchFailed, json_patch, merge, strategic_merge
+from lateen.local_runtime.objects.store import DEFAULT_NAMESPACE, InvalidObject, ObjectStore, StoredObject
 
 Json = dict[str, Any]
 

@@ -18,8 +18,8 @@ from lateen.local_runtime.api import apply, bodies, discovery, exec, logs, proxy
 from lateen.local_runtime.api.paths import Target, parse
 from lateen.local_runtime.api.pod_access import PodAccess, PodUnavailable
 from lateen.local_runtime.api.resources import Collection
-from lateen.local_runtime.containers import default_container
-from lateen.local_runtime.objects import ObjectStore
+from lateen.local_runtime.objects.store import ObjectStore
+from lateen.local_runtime.pods.containers import default_container
 
 Json = dict[str, Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -5,8 +5,8 @@ from typing import Any
 
 from lateen.config.objects import ObjectRef
 from lateen.config.problems import render
-from lateen.local_runtime.objects import InvalidObject, described
-from lateen.local_runtime.resource_types import ResourceType
+from lateen.local_runtime.objects.resource_types import ResourceType
+from lateen.local_runtime.objects.store import InvalidObject, described
 
 Json = dict[str, Any]
 

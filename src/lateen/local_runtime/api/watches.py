@@ -14,7 +14,7 @@ from aiohttp import web
 from lateen.local_runtime.api import bodies, statuses
 from lateen.local_runtime.api.resources import Collection, selection
 from lateen.local_runtime.api.selectors import Predicate
-from lateen.local_runtime.objects import Event, EventType
+from lateen.local_runtime.objects.store import Event, EventType
 
 Json = dict[str, Any]
 

@@ -1,0 +1,1 @@
+"""The mesh's own network on this machine: namespace, addresses, names, Service VIPs, published ports."""

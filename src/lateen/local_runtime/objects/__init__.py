@@ -1,0 +1,1 @@
+"""The API objects of the local mesh, in memory, with Kubernetes' semantics."""

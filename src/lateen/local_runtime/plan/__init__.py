@@ -1,0 +1,1 @@
+"""What manifests come to: pods, addresses, slices, gateway. Pure functions of API objects."""

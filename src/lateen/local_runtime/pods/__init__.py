@@ -1,0 +1,1 @@
+"""What a kubelet does: a pod's life from injection to its end."""

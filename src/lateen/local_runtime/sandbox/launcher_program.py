@@ -1,0 +1,284 @@
+"""The launcher: a small single-threaded process that forks everything that runs in a pod.
+
+It is started by the supervisor (`launcher.py`) with `python -I -S`, lives in the mesh's network namespace, and dies
+with the supervisor, whichever way that ends; every pod dies with it. It serves one request after the other, and what
+takes time happens in the processes it forks. It imports as little as it can: each fork copies its pages.
+"""
+
+# pathlib is an import that the launcher does without
+# ruff: noqa: PTH116, PTH123, PTH208
+
+import contextlib
+import gc
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable
+from typing import Final, NoReturn
+
+from lateen.local_runtime.network.address_plan import DNS_ADDRESS, GATEWAY, PREFIX, VIP_NETWORK
+from lateen.local_runtime.network.netlink import Netlink, mac_of
+from lateen.local_runtime.sandbox import container_entry, pod_holder, syscalls
+from lateen.local_runtime.sandbox.launcher_messages import (
+    CreatePod,
+    Ended,
+    Execute,
+    Failed,
+    Message,
+    Process,
+    RunTool,
+    Signal,
+    StartContainer,
+    Started,
+    descriptors_of,
+    encode,
+    receive,
+)
+
+_BRIDGE: Final = "mesh"
+_KILL_ROUNDS: Final = 100
+_KILL_PAUSE: Final = 0.001  # seconds; a process that was killed takes a moment to end
+_SETTINGS: Final = {
+    "ip_forward": "1",
+    "conf/all/send_redirects": "0",
+    "conf/default/send_redirects": "0",
+}
+_BRIDGED_TO_IPTABLES: Final = "/proc/sys/net/bridge/bridge-nf-call-iptables"
+
+
+class _Child:
+    """A process that was forked: until `status` ends it is on its way to its program."""
+
+    def __init__(self, id: int, pid: int, status: socket.socket, *, pod: bool = False) -> None:
+        self.id = id
+        self.pid = pid
+        self.pidfd = os.pidfd_open(pid)
+        self.status: socket.socket | None = status
+        self.text = b""
+        self.started = False
+        self.pod = pod
+        self.mounts = -1  # of a container: a descriptor of its mount namespace, so that its number is not used again
+
+
+class _Launcher:
+    def __init__(self, connection: socket.socket, staging: str, bridge: int) -> None:
+        self._connection = connection
+        self._staging = staging
+        self._bridge = bridge
+        self._own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY)
+        self._pid = os.getpid()
+        self._poll = select.epoll()
+        self._children: dict[int, _Child] = {}  # by id
+        self._by_descriptor: dict[int, _Child] = {}
+
+    def serve(self) -> None:
+        """Until the supervisor closes its end."""
+        self._poll.register(self._connection, select.EPOLLIN)
+        while True:
+            for descriptor, _ in self._poll.poll():
+                if descriptor == self._connection.fileno():
+                    received = receive(self._connection)
+                    if received is None:
+                        return
+                    self._handle(*received)
+                elif child := self._by_descriptor.get(descriptor):
+                    self._follow(child, descriptor)
+
+    def _handle(self, request: Message, descriptors: tuple[int, ...]) -> None:
+        try:
+            match request:
+                case CreatePod():
+                    self._create_pod(request)
+                case StartContainer():
+                    self._start(request, descriptors)
+                case Execute():
+                    self._execute(request, descriptors)
+                case RunTool(id, argv):
+                    self._fork(id, lambda status: container_entry.run_tool(argv, descriptors, status))
+                case Signal(id, number):
+                    if id in self._children:
+                        signal.pidfd_send_signal(self._children[id].pidfd, number)
+                case _:
+                    raise AssertionError(request)
+        except OSError as error:
+            if not isinstance(request, Signal):
+                self._say(Failed(request.id, syscalls.explain(error)))
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+    def _create_pod(self, request: CreatePod) -> None:
+        syscalls.unshare(syscalls.CLONE_NEWPID)
+        self._fork(
+            request.id,
+            lambda status: pod_holder.hold(request, self._pid, self._bridge, self._staging, status),
+            pod=True,
+        )
+
+    def _start(self, request: StartContainer, descriptors: tuple[int, ...]) -> None:
+        pod = self._enter_pod(request.pod)
+        self._fork(
+            request.id,
+            lambda status: container_entry.start(request, pod, self._staging, descriptors, status),
+        )
+
+    def _execute(self, request: Execute, descriptors: tuple[int, ...]) -> None:
+        container = self._children.get(request.container)
+        if container is None:
+            self._say(Failed(request.id, "container is not running"))
+            return
+        self._enter_pod(request.pod)
+        process, target = Process(*request.process), container.pidfd
+        self._fork(request.id, lambda status: container_entry.join(process, target, descriptors, status))
+
+    def _enter_pod(self, id: int) -> int:
+        """From the next fork on, children are in the pod's PID namespace."""
+        pod = self._children.get(id)
+        if pod is None:
+            raise OSError("the pod is not running")
+        syscalls.setns(pod.pidfd, syscalls.CLONE_NEWPID)
+        return pod.pidfd
+
+    def _fork(self, id: int, enter: Callable[[int], NoReturn], *, pod: bool = False) -> None:
+        reading, writing = socket.socketpair()
+        try:
+            pid = os.fork()
+            if pid == 0:
+                _never_return(enter, writing.fileno())
+        finally:
+            writing.close()
+            syscalls.setns(self._own_pids, syscalls.CLONE_NEWPID)
+        child = _Child(id, pid, reading, pod=pod)
+        self._children[id] = child
+        for descriptor in (reading.fileno(), child.pidfd):
+            self._by_descriptor[descriptor] = child
+            self._poll.register(descriptor, select.EPOLLIN)
+
+    def _follow(self, child: _Child, descriptor: int) -> None:
+        if child.status is not None and descriptor == child.status.fileno():
+            self._read_status(child)
+        elif child.pidfd == descriptor:
+            self._reap(child)
+
+    def _read_status(self, child: _Child) -> None:
+        assert child.status is not None
+        text, ancillary, _, _ = child.status.recvmsg(4096, socket.CMSG_SPACE(4))
+        for descriptor in descriptors_of(ancillary):
+            child.mounts = descriptor
+            os.set_inheritable(descriptor, False)
+        child.text += text.removeprefix(container_entry.MOUNTS)
+        if text and not child.pod:
+            return  # the end of file follows
+        self._let_go(child.status.fileno())
+        child.status.close()
+        child.status = None
+        if child.text == (pod_holder.READY if child.pod else b""):
+            child.started = True
+            self._say(Started(child.id, child.pid))
+
+    def _reap(self, child: _Child) -> None:
+        pid, status = os.waitpid(child.pid, os.WNOHANG)
+        if pid == 0:
+            return  # news of a descriptor that had this number before
+        while child.status is not None:
+            self._read_status(child)
+        self._let_go(child.pidfd)
+        os.close(child.pidfd)
+        del self._children[child.id]
+        if child.mounts >= 0:
+            _kill_all_in(os.fstat(child.mounts).st_ino)
+            os.close(child.mounts)
+        if child.started:
+            code = os.waitstatus_to_exitcode(status)
+            self._say(Ended(child.id, code if code >= 0 else 128 - code))
+        else:
+            self._say(Failed(child.id, child.text.decode(errors="replace") or "it was killed before it started"))
+
+    def _let_go(self, descriptor: int) -> None:
+        self._poll.unregister(descriptor)
+        del self._by_descriptor[descriptor]
+
+    def _say(self, message: Message) -> None:
+        header, body = encode(message)
+        self._connection.sendall(header + body)
+
+
+def _never_return(enter: Callable[[int], NoReturn], status: int) -> NoReturn:
+    try:
+        enter(status)
+    except BaseException as error:  # a bug: the child must not run on as a second launcher
+        os.write(status, f"{type(error).__name__}: {error}".encode())
+    finally:
+        os._exit(127)
+
+
+def _mount_namespace(pid: int) -> int:
+    try:
+        return os.stat(f"/proc/{pid}/ns/mnt").st_ino
+    except OSError:
+        return 0
+
+
+def _kill_all_in(mount_namespace: int) -> None:
+    """End what a container's main process left behind; repeated, since they may fork meanwhile."""
+    for _ in range(_KILL_ROUNDS):
+        found = False
+        for name in os.listdir("/proc"):
+            if name.isdigit() and _mount_namespace(int(name)) == mount_namespace and not _is_zombie(name):
+                found = True
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(name), signal.SIGKILL)
+        if not found:
+            return
+        time.sleep(_KILL_PAUSE)
+
+
+def _is_zombie(pid: str) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] in (b"Z", b"X")
+    except OSError:
+        return True
+
+
+def _make_mesh() -> int:
+    """The mesh's network namespace, with this process in it; the bridge's index."""
+    syscalls.unshare(syscalls.CLONE_NEWNET)
+    for name, value in _SETTINGS.items():
+        with open(f"/proc/sys/net/ipv4/{name}", "w") as file:
+            file.write(value)
+    # Where a host has br_netfilter, the bridge itself would translate, and then drop what a pod sends to itself by VIP.
+    if os.access(_BRIDGED_TO_IPTABLES, os.W_OK):
+        with open(_BRIDGED_TO_IPTABLES, "w") as file:
+            file.write("0")
+    links = Netlink()
+    links.set_up("lo")
+    links.add_bridge(_BRIDGE, mac_of(GATEWAY))
+    links.add_address(_BRIDGE, GATEWAY, PREFIX)
+    links.add_local_network(VIP_NETWORK.partition("/")[0], PREFIX)
+    links.add_address("lo", DNS_ADDRESS, 32)
+    links.close()
+    return socket.if_nametoindex(_BRIDGE)
+
+
+def main(descriptor: int, supervisor: int, staging: str) -> None:
+    """Serve the supervisor (its pid) on the connection with that descriptor; `staging` is an empty directory."""
+    syscalls.die_with_parent()
+    if os.getppid() != supervisor:
+        return
+    syscalls.set_process_name("lateen-launcher")
+    connection = socket.socket(fileno=descriptor)
+    connection.set_inheritable(False)
+    gc.disable()
+    gc.freeze()
+    try:
+        bridge = _make_mesh()
+        header, body = encode(Started(0, os.getpid()))
+    except OSError as error:
+        header, body = encode(Failed(0, syscalls.explain(error)))
+        connection.sendall(header + body)
+        return
+    connection.sendall(header + body)
+    _Launcher(connection, staging, bridge).serve()

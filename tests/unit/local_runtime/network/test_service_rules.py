@@ -1,0 +1,44 @@
+from ipaddress import IPv4Address
+
+from lateen.local_runtime.network.service_rules import Backend, ServiceRule, nft_table
+
+
+def backend(address: str, port: int) -> Backend:
+    return Backend(IPv4Address(address), port)
+
+
+def rule(vip: str, port: int, *backends: Backend) -> ServiceRule:
+    return ServiceRule(IPv4Address(vip), "tcp", port, backends)
+
+
+def test_one_endpoint_is_a_plain_translation() -> None:
+    text = nft_table([rule("198.19.1.1", 80, backend("198.18.1.1", 8080))])
+    assert "meta l4proto tcp dnat to 198.18.1.1:8080" in text
+    assert "198.19.1.1 . tcp . 80 : goto vip-198.19.1.1-tcp-80" in text
+
+
+def test_several_endpoints_are_chosen_at_random_and_once_each() -> None:
+    one, two = backend("198.18.1.1", 8080), backend("198.18.1.2", 8081)
+    text = nft_table([rule("198.19.1.1", 80, two, one, two)])
+    assert "numgen random mod 2 map { 0 : 198.18.1.1 . 8080, 1 : 198.18.1.2 . 8081 }" in text
+
+
+def test_a_port_without_endpoints_is_left_to_the_kernel_which_refuses_it() -> None:
+    assert "198.19.1.1" not in nft_table([rule("198.19.1.1", 80)])
+
+
+def test_no_services_is_still_a_table_that_replaces_the_one_before() -> None:
+    lines = nft_table([]).splitlines()
+    assert lines[:3] == [
+        "add table ip lateen-services",
+        "delete table ip lateen-services",
+        "table ip lateen-services {",
+    ]
+    assert not any("vmap" in line for line in lines)
+
+
+def test_order_of_services_and_endpoints_does_not_matter() -> None:
+    one, two = backend("198.18.1.1", 8080), backend("198.18.1.2", 8080)
+    first, second = rule("198.19.1.1", 80, one, two), rule("198.19.1.2", 80, one)
+    again = rule("198.19.1.1", 80, two, one)
+    assert nft_table([first, second]) == nft_table([second, again])
