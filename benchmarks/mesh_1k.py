@@ -2,7 +2,8 @@
 
     this process -- orders --> mesh_server.py (the control plane)  <== xDS ==>  xds_clients.c (all proxies)
 
-1,000 services of two ports and two endpoints in 20 namespaces, a VirtualService each, a DestinationRule for every fifth.
+1,000 services of two ports and two endpoints each in 20 namespaces, each with a VirtualService, every fifth with a
+DestinationRule.
 """
 
 import argparse
@@ -176,7 +177,7 @@ class Run:
         return self._figures(self.clients.seen(), at, before, after) | {"timed_out": int(waited.timed_out)}
 
     def steady_changes(self) -> Json:
-        """A change is two resources, so that what a client has tells how many changes it has, sent one by one or not."""
+        """A change is two resources: so what a client has tells which changes it has, sent one by one or not."""
         before = self.server.order("look")
         self.clients.mark()
         times = self.server.order("endpoints", self.turn, RATE, RATE_S)["at_ns"]

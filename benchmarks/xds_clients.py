@@ -49,7 +49,7 @@ def build() -> Path:
 
 
 class Seen(msgspec.Struct):
-    """What the clients saw since the mark. `arrivals`: by client, when its responses came, and of how many resources."""
+    """What the clients saw since the mark. By client, `arrivals` are the times of its responses and their resources."""
 
     arrivals: dict[int, list[tuple[int, int]]]
     ended: int
