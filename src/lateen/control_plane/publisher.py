@@ -70,6 +70,8 @@ class Publisher:
         self.refusals = Refusals(mesh)
         self.ready = False
         """Whether the configuration is known; until then no proxy is answered."""
+        self.built = asyncio.Event()
+        """Set once there is a proxy and everything that it may be sent has been worked out."""
         self._subscribers: dict[AdsConnection, Subscriber] = {}
         self._streams: Counter[ProxyId] = Counter()
         self._audience: defaultdict[Node, dict[Subscriber, str]] = defaultdict(dict)
@@ -154,6 +156,8 @@ class Publisher:
                 await self._settle()
             except Exception:  # proxies keep what they have; the next change is another chance
                 _log.exception("cannot settle the configuration")
+            if self._subscribers:
+                self.built.set()
             await self._publish()
             self._report_failures()
             if self._litter and time.monotonic() > self._swept_at + SWEEP_AT_LEAST_EVERY_S:
