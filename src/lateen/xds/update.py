@@ -66,26 +66,27 @@ class Update:
 class Updates:
     """The updates that streams have asked for lately, up to `capacity` bytes of them. One serves all streams."""
 
-    def __init__(self, capacity: int = 32 << 20) -> None:
+    def __init__(self, capacity: int = 64 << 20) -> None:
         self._capacity: Final = capacity
         self._used = 0
-        self._kept: OrderedDict[Hashable, tuple[Update, int]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, tuple[tuple[Update, ...], int]] = OrderedDict()
         self._subscriptions: OrderedDict[Subscription, Subscription] = OrderedDict()
 
     def between(self, type_url: str, old: Offer, new: Offer, wanted: Subscription) -> tuple[Update, ...]:
         """What a client that holds `old`, as far as it wants it, lacks of `new`."""
+        way = (type_url, old.version, new.version, wanted)
+        known = self._get(way)
+        if known is not None:
+            return known
         found = []
         for before, after in _differing(old, new):
             key = (type_url, before.version, after.version)
-            update = self._get(key)
-            if update is None:
-                delta = difference(before, after)
-                update = self._keep(key, Update(type_url, delta.changed, delta.removed))
+            (update,) = self._get(key) or self._keep(key, (_difference(type_url, before, after),))
             if not wanted.wildcard:
                 update = self._restricted(key, update, wanted.names)
             if update.changed or update.gone:
                 found.append(update)
-        return tuple(found)
+        return self._keep(way, tuple(found))
 
     def named(
         self, type_url: str, offer: Offer, names: frozenset[str], listed_only: frozenset[str] = NOTHING
@@ -95,8 +96,8 @@ class Updates:
         For the names in `listed_only` the offer's `otherwise` is not asked.
         """
         key = (type_url, offer.version, offer.otherwise, names, listed_only)
-        update = self._get(key)
-        if update is None:
+        kept = self._get(key)
+        if kept is None:
             changed, gone = [], []
             for name in sorted(names):
                 resource = offer.get(name)
@@ -106,8 +107,8 @@ class Updates:
                     gone.append(name)
                 else:
                     changed.append(resource)
-            update = self._keep(key, Update(type_url, tuple(changed), tuple(gone)))
-        return update
+            kept = self._keep(key, (Update(type_url, tuple(changed), tuple(gone)),))
+        return kept[0]
 
     def whole(
         self,
@@ -122,11 +123,11 @@ class Updates:
         if not exceptions:
             return everything
         key = (type_url, offer.version, wanted, exceptions, kept)
-        update = self._get(key)
-        if update is None:
+        found = self._get(key)
+        if found is None:
             offered = tuple(r for update in everything for r in update.changed if r.name not in exceptions)
-            update = self._keep(key, Update(type_url, offered + kept))
-        return (update,)
+            found = self._keep(key, (Update(type_url, offered + kept),))
+        return found
 
     def shared(self, subscription: Subscription) -> Subscription:
         """An equal subscription that other streams may hold too."""
@@ -145,23 +146,28 @@ class Updates:
         if len(update.changed) <= 8:  # cheaper to do again than to look up
             return update.only(names)
         key = (key, names)
-        return self._get(key) or self._keep(key, update.only(names))
+        return (self._get(key) or self._keep(key, (update.only(names),)))[0]
 
-    def _get(self, key: Hashable) -> Update | None:
+    def _get(self, key: Hashable) -> tuple[Update, ...] | None:
         found = self._kept.get(key)
         if found is None:
             return None
         self._kept.move_to_end(key)
         return found[0]
 
-    def _keep(self, key: Hashable, update: Update) -> Update:
-        size = update.size()
-        self._kept[key] = update, size
+    def _keep(self, key: Hashable, updates: tuple[Update, ...]) -> tuple[Update, ...]:
+        size = 256 + sum(update.size() for update in updates)
+        self._kept[key] = updates, size
         self._used += size
         while self._used > self._capacity and len(self._kept) > 1:
             _, (_, freed) = self._kept.popitem(last=False)
             self._used -= freed
-        return update
+        return updates
+
+
+def _difference(type_url: str, old: Offer, new: Offer) -> Update:
+    found = difference(old, new)
+    return Update(type_url, found.changed, found.removed)
 
 
 def _differing(old: Offer, new: Offer) -> Iterator[tuple[Offer, Offer]]:

@@ -130,10 +130,9 @@ class Watch:
 
     def distrust(self, names: frozenset[str]) -> None:
         """Answer these names again, as far as they are wanted: the client has forgotten what it had."""
-        if not self.subscription.wildcard:
+        if not self.subscription.wildcard and not names <= self.subscription.names:
             names &= self.subscription.names
-        if names:
-            self.owed |= names
+        self.owed = self.owed | names if self.owed else names  # often thousands of names: not copied if possible
 
     # what is open
 
@@ -183,7 +182,7 @@ class Watch:
         if self._refused:
             found = self._without_refused(found, offer)
         if self.owed:
-            owed = self.owed.difference(*(update.names for update in found))
+            owed = self.owed.difference(*(update.names for update in found)) if found else self.owed
             if self._rest is not None:
                 owed = owed.difference(self._refused)
             found += self._named(updates, offer, owed)
@@ -223,7 +222,7 @@ class Watch:
     def _named(self, updates: Updates, offer: Offer, names: frozenset[str]) -> tuple[Update, ...]:
         if not names:
             return ()
-        by_wildcard = names - self.subscription.names
+        by_wildcard = names - self.subscription.names if self.subscription.wildcard else NOTHING
         update = updates.named(self.type_url, offer, names, by_wildcard)
         if self.removal is Removal.UNTOLD and update.gone:
             update = Update(self.type_url, update.changed)
