@@ -215,7 +215,8 @@ def start(directory: Path) -> Iterator[Start]:
 
 def test_without_a_control_plane_it_is_not_ready_and_ends_at_once(start: Start) -> None:
     agent = start({"terminationDrainDuration": "60s"})
-    found = eventually(lambda: result if (result := agent.ask("GET", "/healthz/ready")).stdout else None)
+    # At first not even Envoy's admin interface is there.
+    found = eventually(lambda: result if "CDS" in (result := agent.ask("GET", "/healthz/ready")).stdout else None)
     assert found.returncode == 1
     assert "status 503" in found.stderr
     assert found.stdout == "no CDS update from the control plane has been accepted yet\n"
