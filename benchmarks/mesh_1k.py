@@ -34,6 +34,8 @@ REPEATS = 6
 """Of which the first does not count."""
 RATE, RATE_S = 20, 10
 MUTE_SHARE = 20
+"""One mute client for so many that read."""
+REBUILD_MS = 1500
 ROUTES = ("9080",)
 
 
@@ -54,6 +56,10 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     variant: str = "delta"
     engine: EngineKind = EngineKind.NGH2
     brief: bool = False
+
+    def __str__(self) -> str:
+        alike = {Scopes.ONE: "one scope", Scopes.TWENTY: "20 scopes", Scopes.DISTINCT: "all distinct"}[self.scopes]
+        return f"{self.proxies} proxies, {self.services} services, {alike}, {self.variant}, {self.engine}"
 
     @property
     def groups(self) -> int:
@@ -108,7 +114,7 @@ class ServerProcess:
 
 
 class Run:
-    """One scenario, event by event."""
+    """One scenario, event by event. The figures of all events have the same names: see README.md."""
 
     def __init__(self, scenario: Scenario, server: ServerProcess, clients: Clients) -> None:
         self.scenario = scenario
@@ -118,49 +124,38 @@ class Run:
 
     def all(self) -> Json:
         """Every event of the scenario, in the order of happening."""
-        events: Json = {"build": self.build(), "cold start": self.cold_start()}
+        events: Json = {"build, and the first proxy": self.build(), "rebuild, 1 proxy": self.rebuild(1)}
+        events["cold start of all others"] = self.cold_start()
         events["endpoint change"] = self.changes("endpoint", ENDPOINT)
         events["route change"] = self.changes("route", ROUTE)
         events["service added"] = self.changes("service", ENDPOINT)
         if not self.scenario.brief:
-            events["20 changes a second"] = self.steady_changes()
+            events[f"{RATE} endpoint changes/s, {RATE_S} s"] = self.steady_changes()
+            events["rebuild"] = self.rebuild(self.scenario.proxies)
+            events |= self.beside_mute_clients()
             events["reconnect storm"] = self.reconnect_storm()
-            events["endpoint change, 5 % never read"] = self.beside_mute_clients()
         return events
 
     def build(self) -> Json:
         """The mesh handed over, and one proxy that asks for all of it."""
         empty = self.server.order("look")
         built = self.server.order("build", self.scenario.services)
-        before = self.server.order("look")
         self.clients.open(1)
         seen = self.clients.wait(ROUTE, 1)
         after = self._settled()
-        commit_s = before["cpu_s"] - empty["cpu_s"] - built["decode_ms"] / 1000
-        return {
-            "decode_ms": built["decode_ms"],
-            "cpu_ms": (after["cpu_s"] - before["cpu_s"] + commit_s) * 1000,
-            "wall_ms": seen.last(built["at_ns"])[-1],
-            "rss_mb": after["rss_mb"],
-            "peak_mb": after["peak_mb"],
-            "empty_rss_mb": empty["rss_mb"],
+        return self._figures(seen, built["at_ns"], empty, after) | {
+            "cpu_ms": (after["cpu_s"] - empty["cpu_s"]) * 1000 - built["decode_ms"]
         }
 
     def cold_start(self) -> Json:
         """All other proxies connect at once."""
-        before = self.server.order("look")
-        self.clients.mark()
-        at = time.monotonic_ns()
+        before, at = self._begun()
         others = self.scenario.proxies - 1
         self.clients.open(others)
-        self.clients.wait(ROUTE, others)
+        self._arrived(self.clients.wait(ROUTE, others))
         after = self._settled()
-        return self._figures(self.clients.seen(), at, before, after) | {
-            "cpu_s": after["cpu_s"] - before["cpu_s"],
-            "rss_mb": after["rss_mb"],
-            "peak_mb": after["peak_mb"],
-            "kb_per_stream": (after["rss_mb"] - before["rss_mb"]) * 1024 / others,
-        }
+        kb_stream = (after["rss_mb"] - before["rss_mb"]) * 1024 / others
+        return self._figures(self.clients.seen(), at, before, after) | {"kb_stream": kb_stream}
 
     def changes(self, order: str, type_url: str) -> Json:
         """The median of several changes, one by one."""
@@ -168,96 +163,131 @@ class Run:
         return {key: statistics.median(each[key] for each in found) for key in found[0]}
 
     def _change(self, order: str, type_url: str) -> Json:
-        before = self.server.order("look")
-        self.clients.mark()
+        before, _ = self._begun()
         at = self.server.order(order, self.turn)["at_ns"]
         self.turn += 1
-        waited = self.clients.wait(type_url, self.scenario.proxies, timeout_s=20)
+        self._arrived(self.clients.wait(type_url, self.scenario.proxies, timeout_s=20))
         after = self._settled()
-        return self._figures(self.clients.seen(), at, before, after) | {"timed_out": int(waited.timed_out)}
+        return self._figures(self.clients.seen(), at, before, after)
+
+    def rebuild(self, proxies: int) -> Json:
+        """A setting changes that every cluster depends on, while something else needs the event loop."""
+        before, _ = self._begun()
+        self.server.send("lag", REBUILD_MS)
+        at = self.server.order("setting", self.turn)["at_ns"]
+        self.turn += 1
+        self._arrived(self.clients.wait(CLUSTER, proxies))
+        lag = self.server.answer()
+        after = self._settled()
+        return self._figures(self.clients.seen(), at, before, after) | lag
 
     def steady_changes(self) -> Json:
         """A change is two resources: so what a client has tells which changes it has, sent one by one or not."""
-        before = self.server.order("look")
-        self.clients.mark()
+        before, _ = self._begun()
         times = self.server.order("endpoints", self.turn, RATE, RATE_S)["at_ns"]
         self.turn += len(times)
         after = self._settled()
         seen = self.clients.seen()
-        turns = [
-            sorted((came - at) / 1e6 for came in arrived)
-            for at, arrived in zip(times, seen.nth_resources(2), strict=False)
-        ]
-        last = sorted(turn[-1] for turn in turns)
-        all_of_them = sorted(late for turn in turns for late in turn)
-        cpu_s = after["cpu_s"] - before["cpu_s"]
-        changes = len(all_of_them)
-        return {
-            "cpu_percent": cpu_s / RATE_S * 100,
-            "us_per_proxy": cpu_s * 1e6 / max(1, changes),
-            "p50_ms": all_of_them[changes // 2],
-            "p99_ms": all_of_them[changes * 99 // 100],
-            "last_ms": last[len(last) // 2],
-            "last_p99_ms": last[len(last) * 99 // 100],
-            "arrived_percent": changes * 100 / (len(times) * self.scenario.proxies),
-            "put_together_percent": 100 - seen.responses * 100 / max(1, changes),
-            "client_cpu_ms": seen.cpu_us / 1000,
+        arrived = seen.nth_resources(2)
+        late = [[(came - at) / 1e6 for came in each] for at, each in zip(times, arrived, strict=True)]
+        if any(len(each) < self.scenario.proxies for each in late):
+            raise RuntimeError("not every proxy had every change")
+        every = sorted(ms for each in late for ms in each)
+        figures = self._figures(seen, times[0], before, after)
+        return figures | {
+            "cpu_us": figures["cpu_ms"] * 1000 / len(every),
+            "p50_ms": every[len(every) // 2],
+            "p99_ms": every[len(every) * 99 // 100],
+            "last_ms": statistics.median(max(each) for each in late),
+            "joined_%": 100 - seen.responses * 100 / len(every),
         }
 
     def reconnect_storm(self) -> Json:
         """Every proxy at once, as after a restart of the network, with what it holds."""
-        before = self.server.order("look")
-        self.clients.mark()
-        at = time.monotonic_ns()
+        before, at = self._begun()
         self.clients.reconnect()
-        self.clients.wait(CLUSTER, self.scenario.proxies)
+        self._arrived(self.clients.wait(CLUSTER, self.scenario.proxies))
         after = self._settled()
-        return self._figures(self.clients.seen(), at, before, after) | {
-            "cpu_s": after["cpu_s"] - before["cpu_s"],
-            "peak_mb": after["peak_mb"],
-        }
+        return self._figures(self.clients.seen(), at, before, after)
 
     def beside_mute_clients(self) -> Json:
         """More proxies come that ask for everything and never read."""
         mute = self.scenario.most_proxies - self.scenario.proxies
         alone = self.server.order("look")
         self.clients.open(mute, mute=True)
-        joined = self._settled()
-        figures = self.changes("endpoint", ENDPOINT)
-        self.changes("route", ROUTE)
+        self._settled()
+        endpoint, route = self.changes("endpoint", ENDPOINT), self.changes("route", ROUTE)
         after = self.server.order("look")
-        return figures | {
-            "kb_per_mute_stream": (joined["rss_mb"] - alone["rss_mb"]) * 1024 / mute,
-            "kb_per_mute_stream_later": (after["rss_mb"] - alone["rss_mb"]) * 1024 / mute,
+        kb_stream = (after["rss_mb"] - alone["rss_mb"]) * 1024 / mute
+        share = 100 // MUTE_SHARE
+        return {
+            f"endpoint change, {share} % more never read": endpoint,
+            f"route change, {share} % more never read": route | {"kb_stream": kb_stream},
         }
+
+    def _begun(self) -> tuple[Json, int]:
+        """Where the server stands, and the time."""
+        before = self.server.order("look")
+        self.clients.mark()
+        return before, time.monotonic_ns()
 
     def _settled(self) -> Json:
         time.sleep(SETTLE_S)
         return self.server.order("look")
 
+    def _arrived(self, seen: Seen) -> None:
+        if seen.timed_out or seen.ended:
+            missing = "some proxies got nothing" if seen.timed_out else f"{seen.ended} connections were closed"
+            raise RuntimeError(f"{missing}; last seen: {seen.responses} responses")
+
     def _figures(self, seen: Seen, at_ns: int, before: Json, after: Json) -> Json:
         late = seen.last(at_ns)
+        cpu_s = after["cpu_s"] - before["cpu_s"]
         return {
-            "us_per_proxy": (after["cpu_s"] - before["cpu_s"]) * 1e6 / self.scenario.proxies,
+            "cpu_ms": cpu_s * 1000,
+            "cpu_us": cpu_s * 1e6 / len(late),
             "p50_ms": late[len(late) // 2],
             "p99_ms": late[len(late) * 99 // 100],
             "last_ms": late[-1],
-            "responses_per_proxy": seen.responses / len(late),
-            "mb": seen.bytes / 1e6,
-            "client_cpu_ms": seen.cpu_us / 1000,
-            "ended": seen.ended,
+            "sent_mb": seen.bytes / 1e6,
+            "rss_mb": after["rss_mb"],
+            "peak_mb": after["peak_mb"],
+            "client_ms": seen.cpu_us / 1000,
         }
 
 
-def run(scenario: Scenario) -> Json:
-    """The figures of one scenario. Raises `NoCompiler`."""
+def measured(scenario: Scenario) -> Json:
+    """The figures of one scenario, by event. Raises `NoCompiler`."""
     with tempfile.TemporaryDirectory(prefix="lateen-bench-") as directory:
         socket = Path(directory) / "xds.sock"
         with (
             ServerProcess(socket, scenario.engine) as server,
             Clients(socket, scenario.variant, scenario.groups, scenario.ids(), ROUTES) as clients,
         ):
-            return {"scenario": msgspec.to_builtins(scenario), "events": Run(scenario, server, clients).all()}
+            events = Run(scenario, server, clients).all()
+    return {event: {name: _rounded(value) for name, value in figures.items()} for event, figures in events.items()}
+
+
+def _rounded(value: float) -> float:
+    return round(value, 1) if value < 100 else round(value)
+
+
+DEFAULTS = (
+    Scenario(proxies=100),
+    Scenario(),
+    Scenario(scopes=Scopes.TWENTY, brief=True),
+    Scenario(scopes=Scopes.DISTINCT, brief=True),
+    Scenario(variant="sotw", brief=True),
+    Scenario(engine=EngineKind.H2, brief=True),
+)
+
+
+def run(scenarios: Sequence[Scenario] = DEFAULTS) -> Json:
+    """The figures of each scenario, by event; without a C compiler only the reason why there are none."""
+    try:
+        return {str(scenario): measured(scenario) for scenario in scenarios}
+    except NoCompiler as missing:
+        return {"skipped": str(missing)}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -268,13 +298,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--variant", choices=["delta", "sotw"], default="delta")
     parser.add_argument("--engine", type=EngineKind, choices=list(EngineKind), default=EngineKind.NGH2)
     parser.add_argument("--brief", action="store_true", help="leave out the events that take long")
-    try:
-        found = run(Scenario(**vars(parser.parse_args(argv))))
-    except NoCompiler as missing:
-        print(f"mesh-1k: skipped: {missing}", file=sys.stderr)
-        return 1
-    json.dump(found, sys.stdout, indent=2)
-    print()
+    print(json.dumps(run([Scenario(**vars(parser.parse_args(argv)))]), indent=2))
     return 0
 
 

@@ -8,6 +8,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from typing import Any
 Json = dict[str, Any]
 
 HERE = Path(__file__).resolve().parent
-BENCHMARKS = ("startup", "translation")
-"""Modules beside this one, each with `run()`, which gives figures by name."""
+BENCHMARKS = ("startup", "translation", "mesh_1k")
+"""Modules beside this one, each with `run()`, which gives figures by name, or tables of them: rows by name."""
 
 
 def measured(name: str) -> Json:
@@ -28,7 +29,35 @@ def measured(name: str) -> Json:
 
 
 def machine() -> Json:
-    return {"cpus": os.cpu_count(), "kernel": platform.release(), "python": platform.python_version()}
+    """`python_loop_ms` is what a fixed piece of Python takes, to compare machines, and the same one at other times."""
+    started = time.process_time()
+    for _ in range(20):
+        sum(i * i for i in range(50_000))
+    return {
+        "cpus": os.cpu_count(),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "python_loop_ms": round((time.process_time() - started) * 1000, 1),
+    }
+
+
+def show(figures: Json) -> None:
+    """Print figures, and tables of them."""
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            print(f"  {name}")
+            _show_table(value)
+        else:
+            print(f"  {name:<28} {value}")
+    sys.stdout.flush()
+
+
+def _show_table(rows: dict[str, Json]) -> None:
+    columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+    widest = max(map(len, rows))
+    print(" " * (widest + 4) + "".join(f"{column:>11}" for column in columns))
+    for name, row in rows.items():
+        print(f"    {name:<{widest}}" + "".join(f"{row.get(column, ''):>11}" for column in columns))
 
 
 def main(names: list[str]) -> int:
@@ -40,8 +69,7 @@ def main(names: list[str]) -> int:
     for name in names or BENCHMARKS:
         print(name, flush=True)
         results[name] = measured(name)
-        for figure, value in results[name].items():
-            print(f"  {figure:<28} {value}", flush=True)
+        show(results[name])
     file = HERE / "results" / f"{begun:%Y-%m-%dT%H%M%SZ}.json"
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps(results, indent=2) + "\n")
