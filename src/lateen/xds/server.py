@@ -9,14 +9,16 @@ await server.close("the control plane is shutting down")
 import asyncio
 import contextlib
 import socket
+import ssl
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from lateen.xds.grpc.call import HandlerFactory
 from lateen.xds.grpc.connection import GrpcConnection
 from lateen.xds.grpc.engine import EngineKind, Limits
+from lateen.xds.grpc.tls import TlsConnection
 
 _BACKLOG: Final = 4096
 
@@ -38,6 +40,7 @@ class GrpcServer:
         self._listeners: list[asyncio.Server] = []
         self._paths: dict[Path, int] = {}
         self._gone = asyncio.Event()
+        self._watchdog: asyncio.TimerHandle | None = None
 
     async def listen_unix(self, path: Path, mode: int = 0o666) -> None:
         """Listen on a unix socket. A socket file that nobody listens on any more is replaced.
@@ -48,12 +51,27 @@ class GrpcServer:
         _remove_stale(path)
         listener = await asyncio.get_running_loop().create_unix_server(self._connection, path, backlog=_BACKLOG)
         self._paths[path] = _open_to(path, mode)
-        self._listeners.append(listener)
+        self._listening(listener)
+
+    async def listen_tls(self, host: str, port: int, context: ssl.SSLContext) -> int:
+        """Listen with TLS; returns the port as `listen_tcp` does. `context` is the server's, with its certificate.
+
+        Where it asks clients for a certificate, `Peer.certificate` is the one that was verified.
+        """
+        context.set_alpn_protocols(["h2"])
+
+        def connection() -> TlsConnection:
+            return TlsConnection(context, self._connection())
+
+        return await self._listen_tcp(connection, host, port)
 
     async def listen_tcp(self, host: str, port: int) -> int:
         """Listen in plain text; returns the port, which the system chooses if it was 0."""
-        listener = await asyncio.get_running_loop().create_server(self._connection, host, port, backlog=_BACKLOG)
-        self._listeners.append(listener)
+        return await self._listen_tcp(self._connection, host, port)
+
+    async def _listen_tcp(self, connection: Callable[[], asyncio.Protocol], host: str, port: int) -> int:
+        listener = await asyncio.get_running_loop().create_server(connection, host, port, backlog=_BACKLOG)
+        self._listening(listener)
         bound: int = listener.sockets[0].getsockname()[1]
         return bound
 
@@ -62,14 +80,25 @@ class GrpcServer:
         """How many clients are connected."""
         return len(self._connections)
 
-    async def close(self, message: str = "the server is shutting down", grace: float = 2.0) -> None:
-        """Stop listening, end all calls as unavailable, and drop clients that have not read it within `grace` s."""
+    async def close(
+        self, message: str = "the server is shutting down", *, drain: float = 0.0, grace: float = 2.0
+    ) -> None:
+        """Stop listening, and end all calls in order.
+
+        Clients are told to open no more calls. Those that there are get `drain` seconds to end by themselves, and are
+        then ended as unavailable; a client that has not read that after another `grace` seconds is dropped.
+        """
         for listener in self._listeners:
             listener.close()
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+            self._watchdog = None
+        for connection in list(self._connections):
+            connection.drain()
+        await self._all_gone(drain)
         for connection in list(self._connections):
             connection.shut_down(message)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._all_gone(), grace)
+        await self._all_gone(grace)
         for connection in list(self._connections):
             connection.abort()
         for listener in self._listeners:
@@ -79,10 +108,24 @@ class GrpcServer:
             _remove_own(path, inode)
         self._paths.clear()
 
-    async def _all_gone(self) -> None:
+    async def _all_gone(self, seconds: float) -> None:
         self._gone = asyncio.Event()
-        if self._connections:
-            await self._gone.wait()
+        if self._connections and seconds > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._gone.wait(), seconds)
+
+    def _watch(self) -> None:
+        """Look after the connections: one timer for all of them."""
+        limits, now = self._limits, asyncio.get_running_loop().time()
+        for connection in list(self._connections):
+            connection.check(now)
+        pause = min(limits.stalled_after, limits.ping_after, limits.ping_timeout, limits.idle_after) / 4
+        self._watchdog = asyncio.get_running_loop().call_later(pause, self._watch)
+
+    def _listening(self, listener: asyncio.Server) -> None:
+        self._listeners.append(listener)
+        if self._watchdog is None:
+            self._watch()
 
     def _connection(self) -> GrpcConnection:
         return GrpcConnection(self._handlers, self._engine, self._limits, self._joined, self._left)

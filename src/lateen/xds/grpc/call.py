@@ -5,6 +5,8 @@ A `Handler` is made for each call by the factory registered for its path. What i
 with its own status, anything else as an internal error that is logged.
 """
 
+import math
+import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
@@ -12,8 +14,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from lateen.xds.grpc.engine import Engine, Headers, Limits
-from lateen.xds.grpc.message import MessageReader, prefix
+from lateen.xds.grpc.engine import Engine, Headers, Limits, Reset
+from lateen.xds.grpc.message import PREFIX_SIZE, MessageReader, prefix
 from lateen.xds.grpc.status import CallError, Status
 
 _JOINED: Final = 16 << 10
@@ -25,12 +27,22 @@ _OPENING: Final = ((b":status", b"200"), (b"content-type", b"application/grpc"))
 _UNESCAPED: Final = "".join(chr(c) for c in range(0x20, 0x7F) if chr(c) != "%")
 
 
+_TIMEOUT: Final = re.compile(r"(\d{1,8})([HMSmun])")
+_UNITS: Final = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
+
+
 class Peer(msgspec.Struct, frozen=True):
-    """Who is at the other end: an address, or the process behind a unix socket."""
+    """Who is at the other end: an address, or the process behind a unix socket.
+
+    `certificate` is what the client of a TLS connection showed and the server has verified, in DER; `uris` are the
+    URIs among its alternative names. Both are empty if it was not asked for one.
+    """
 
     address: str
     pid: int | None = None
     uid: int | None = None
+    certificate: bytes = b""
+    uris: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.address if self.pid is None else f"{self.address} (pid {self.pid}, uid {self.uid})"
@@ -60,6 +72,9 @@ class Carrier(Protocol):
     def resumed(self, call: "Call") -> None:
         """The call reads again."""
 
+    def abandoned(self, call: "Call") -> None:
+        """The call is over, and what it has not sent is not to be sent."""
+
 
 HandlerFactory = Callable[["Call"], Handler]
 
@@ -67,8 +82,8 @@ HandlerFactory = Callable[["Call"], Handler]
 class Call:
     """A call: messages in through its handler, messages out through `send`, and one end through `finish`."""
 
-    __slots__ = ("_carrier", "_final", "_opened", "_outbox", "_paused", "_reader", "_unread", "handler", "headers",
-                 "path", "peer", "stream_id")  # fmt: skip
+    __slots__ = ("_carrier", "_final", "_given", "_limits", "_opened", "_outbox", "_paused", "_reader", "_seen",
+                 "_unread", "_waiting", "handler", "headers", "path", "peer", "stream_id")  # fmt: skip
 
     def __init__(
         self, carrier: Carrier, stream_id: int, headers: Mapping[str, str], peer: Peer, limits: Limits
@@ -80,7 +95,11 @@ class Call:
         self.peer = peer
         self.handler: Handler | None = None
         self._reader = MessageReader(limits.max_message_bytes)
+        self._limits = limits
         self._outbox: deque[bytes | memoryview] = deque()
+        self._waiting = 0
+        self._given = 0
+        self._seen = (0, math.inf)
         self._opened = False
         self._final: Headers | None = None
         self._paused = False
@@ -98,7 +117,11 @@ class Call:
         else:
             self._outbox.append(prefix(size))
             self._outbox.extend(memoryview(piece) for piece in pieces if piece)
-        self._carrier.wants_to_send(self)
+        self._waiting += size + PREFIX_SIZE
+        if self._waiting > self._limits.max_unsent_bytes:
+            self.abandon(Status.RESOURCE_EXHAUSTED, f"{self._waiting} bytes wait to be read")
+        else:
+            self._carrier.wants_to_send(self)
 
     def finish(self, status: Status = Status.OK, message: str = "") -> None:
         """End the call, after what has been sent. Only the first end counts."""
@@ -109,6 +132,31 @@ class Call:
             trailers.append((b"grpc-message", quote(message, safe=_UNESCAPED).encode()))
         self._final = trailers
         self._carrier.wants_to_send(self)
+
+    def abandon(self, status: Status, message: str) -> None:
+        """End the call without what has not been sent yet.
+
+        A client that has been sent nothing is told the status; one that has is told by HTTP/2 that it went too far.
+        """
+        self._outbox.clear()
+        self._waiting = 0
+        if not self._opened:
+            self.finish(status, message)
+        elif self._final is None or self.queued_in_engine:
+            self._final = ()
+            self._carrier.engine.reset(self.stream_id, Reset.CALM)
+            self._carrier.abandoned(self)
+
+    @property
+    def timeout(self) -> float | None:
+        """How many seconds the client gives the call; None if it does not say. Raises `CallError` if it is unclear."""
+        text = self.headers.get("grpc-timeout")
+        if text is None:
+            return None
+        found = _TIMEOUT.fullmatch(text)
+        if found is None:
+            raise CallError(Status.INTERNAL, f"grpc-timeout {text!r} is not 1 to 8 digits and one of H, M, S, m, u, n")
+        return int(found[1]) * _UNITS[found[2]]
 
     @property
     def unsent(self) -> bool:
@@ -174,10 +222,19 @@ class Call:
             if len(piece) > room:
                 self._outbox.appendleft(memoryview(piece)[room:])
                 piece = memoryview(piece)[:room]
+            self._given += len(piece)
+            self._waiting -= len(piece)
             engine.send(self.stream_id, piece)
         if self._final is not None:
             engine.trailers(self.stream_id, self._final)
         return True
+
+    def stalled(self, now: float) -> bool:
+        """For `stalled_after` seconds, seen each time this is asked, the client has taken nothing of what it is sent."""
+        taken = self._given - self.queued_in_engine
+        if taken != self._seen[0] or not self.unsent:
+            self._seen = taken, now
+        return now - self._seen[1] > self._limits.stalled_after
 
     @property
     def finished(self) -> bool:

@@ -2,18 +2,19 @@
 
 Back-pressure: while the transport's buffer is full nothing is taken from the engine, and nothing is read from the
 client either, since what it sends asks for answers. A call gives the engine a little at a time (see `Call.pump`), so
-what waits for a slow reader are references to shared bytes.
+what waits for a slow reader are references to shared bytes, and not for ever (see `Limits`).
 """
 
 import asyncio
 import logging
 import socket
+import ssl
 import struct
 from collections.abc import Callable, Mapping
 from typing import Final, cast
 
 from lateen.xds.grpc.call import Call, HandlerFactory, Peer
-from lateen.xds.grpc.engine import Engine, EngineError, EngineKind, Headers, Limits
+from lateen.xds.grpc.engine import Engine, EngineError, EngineKind, Headers, Limits, Reset
 from lateen.xds.grpc.status import CallError, Status
 
 _log = logging.getLogger(__name__)
@@ -31,6 +32,17 @@ def new_engine(kind: EngineKind, sink: "GrpcConnection", limits: Limits) -> Engi
     from lateen.xds.grpc.h2_engine import H2Engine
 
     return H2Engine(sink, limits)
+
+
+class _Times:
+    """When a connection was last seen to be heard of, to have calls, and to take what is written."""
+
+    __slots__ = ("heard", "idle", "open")
+
+    def __init__(self) -> None:
+        self.heard: float | None = None
+        self.idle: float | None = None
+        self.open: float | None = None
 
 
 class GrpcConnection(asyncio.Protocol):
@@ -56,6 +68,11 @@ class GrpcConnection(asyncio.Protocol):
         self._peer = Peer("?")
         self._blocked = False
         self._inside = False
+        self._draining = False
+        self._deadlines: dict[int, asyncio.TimerHandle] = {}
+        self._heard = True
+        self._pinged = False
+        self._times = _Times()
 
     # asyncio's side
 
@@ -71,6 +88,7 @@ class GrpcConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
         self._inside = True
+        self._heard = True
         failed = False
         try:
             self.engine.receive(data)
@@ -111,6 +129,9 @@ class GrpcConnection(asyncio.Protocol):
         """See `EngineSink`."""
         fields = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
         call = Call(self, stream_id, fields, self._peer, self._limits)
+        if self._draining:
+            self.engine.reset(stream_id, Reset.REFUSED)
+            return
         if not fields.get("content-type", "").startswith("application/grpc"):
             self.engine.respond(stream_id, _NOT_GRPC, True)
             return
@@ -120,6 +141,9 @@ class GrpcConnection(asyncio.Protocol):
             call.finish(Status.UNIMPLEMENTED, f"unknown method {call.path}")
             return
         try:
+            if (timeout := call.timeout) is not None:
+                loop = asyncio.get_running_loop()
+                self._deadlines[stream_id] = loop.call_later(timeout, self._overdue, call)
             call.handler = factory(call)
             if ended:
                 call.body(b"", 0, True)
@@ -161,16 +185,62 @@ class GrpcConnection(asyncio.Protocol):
             self._failed(call, error)
         self._flush()
 
+    def abandoned(self, call: Call) -> None:
+        """See `Carrier`."""
+        _log.warning("%s: %s: the client does not read what it is sent, dropped", self._peer, call.path)
+        self.reset(call.stream_id)
+        self._flush()
+
+    def _overdue(self, call: Call) -> None:
+        call.finish(Status.DEADLINE_EXCEEDED, "the time that the client gave the call is over")
+
     # the server's side
 
-    def shut_down(self, message: str) -> None:
-        """End all calls as unavailable, say goodbye and close once the client has been told."""
-        for call in list(self._calls.values()):
-            call.finish(Status.UNAVAILABLE, message)
+    def check(self, now: float) -> None:
+        """To be called every few seconds with the event loop's time: drops clients that are dead, stuck or idle."""
+        times, limits = self._times, self._limits
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._heard or times.heard is None:
+            times.heard, self._heard, self._pinged = now, False, False
+        if self._calls or times.idle is None:
+            times.idle = now
+        if not self._blocked or times.open is None:
+            times.open = now
+        for call in [each for each in self._calls.values() if each.stalled(now)]:
+            call.abandon(Status.RESOURCE_EXHAUSTED, "the client does not read what it is sent")
+        if now - times.open > limits.stalled_after:
+            self._drop("does not read")
+        elif not self._blocked and now - times.heard > limits.ping_after + limits.ping_timeout:
+            self._drop("gives no sign of life")
+        elif now - times.idle > limits.idle_after:
+            self.shut_down("idle")
+        elif now - times.heard > limits.ping_after and not self._pinged:
+            self._pinged = True
+            self.engine.ping()
+            self._flush()
+
+    def _drop(self, why: str) -> None:
+        _log.warning("%s: %s, dropped", self._peer, why)
+        self.abort()
+
+    @property
+    def calls(self) -> int:
+        """How many calls are open."""
+        return len(self._calls)
+
+    def drain(self) -> None:
+        """Let the client open no more calls, and close once those that there are have ended."""
+        self._draining = True
         self.engine.refuse_new()
         self._flush()
-        if self._transport is not None:
-            self._transport.close()
+
+    def shut_down(self, message: str) -> None:
+        """End all calls as unavailable, and close once the client has been told."""
+        self.drain()
+        for call in list(self._calls.values()):
+            call.finish(Status.UNAVAILABLE, message)
+        self._flush()
 
     def abort(self) -> None:
         """Drop the connection at once."""
@@ -192,6 +262,8 @@ class GrpcConnection(asyncio.Protocol):
                 break
         if self._ending:
             self._end_calls()
+        if self._draining and not (self._calls or self._blocked):
+            transport.close()
 
     def _pump(self, call: Call) -> None:
         if call.pump():
@@ -204,12 +276,14 @@ class GrpcConnection(asyncio.Protocol):
         for stream_id in [each for each in self._ending if not self.engine.queued(each)]:
             del self._ending[stream_id]
             self._lose(stream_id)
-            self.engine.reset(stream_id, cancel=False)
+            self.engine.reset(stream_id, Reset.COMPLETE)
         if self._transport is not None and not self._blocked and (data := self.engine.take(_CHUNK)):
             self._transport.write(data)
 
     def _lose(self, stream_id: int) -> None:
         call = self._calls.pop(stream_id, None)
+        if self._deadlines and (deadline := self._deadlines.pop(stream_id, None)) is not None:
+            deadline.cancel()
         if call is not None and call.handler is not None:
             handler, call.handler = call.handler, None
             try:
@@ -234,4 +308,14 @@ def _peer(transport: asyncio.Transport) -> Peer:
     if not name:
         return Peer("?")
     host, port = name[:2]
-    return Peer(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
+    certificate, uris = _certificate(transport.get_extra_info("ssl_object"))
+    return Peer(f"[{host}]:{port}" if ":" in host else f"{host}:{port}", certificate=certificate, uris=uris)
+
+
+def _certificate(tls: ssl.SSLObject | None) -> tuple[bytes, tuple[str, ...]]:
+    """What the client has proved to be; nothing where the server's context does not verify it."""
+    verified = tls.getpeercert() if tls is not None else None
+    if tls is None or not verified:
+        return b"", ()
+    names = cast("tuple[tuple[str, str], ...]", verified.get("subjectAltName", ()))
+    return tls.getpeercert(binary_form=True) or b"", tuple(value for kind, value in names if kind == "URI")

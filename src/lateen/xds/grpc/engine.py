@@ -5,7 +5,7 @@ An engine does all framing, header compression, flow control and validation of o
 """
 
 from collections.abc import Iterable
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Protocol
 
 import msgspec
@@ -21,13 +21,32 @@ class EngineKind(StrEnum):
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What a client may ask of one connection. Sizes in bytes."""
+    """What a client may ask of one connection. Sizes in bytes, times in seconds.
+
+    A client that reads nothing costs `max_unsent_bytes` for each of its calls, most of them shared with others, until
+    `stalled_after`. A connection on which nothing was heard for `ping_after` is asked for a sign of life, and dropped
+    without one after `ping_timeout`. One without calls is closed after `idle_after`.
+    """
 
     max_concurrent_streams: int = 100
     max_header_bytes: int = 16 << 10
     max_message_bytes: int = 8 << 20
     stream_window: int = 256 << 10
     connection_window: int = 1 << 20
+    max_unsent_bytes: int = 256 << 20
+    stalled_after: float = 60.0
+    ping_after: float = 30.0
+    ping_timeout: float = 20.0
+    idle_after: float = 300.0
+
+
+class Reset(IntEnum):
+    """Why a stream is abandoned, in HTTP/2's error codes. gRPC clients make a status of it."""
+
+    COMPLETE = 0x0
+    REFUSED = 0x7
+    CANCEL = 0x8
+    CALM = 0xB
 
 
 class EngineError(Exception):
@@ -68,14 +87,17 @@ class Engine(Protocol):
     def trailers(self, stream_id: int, headers: Headers) -> None:
         """End a response, after its body."""
 
-    def reset(self, stream_id: int, *, cancel: bool) -> None:
-        """Abandon a stream: with `cancel` as a failure, else because the response is complete."""
+    def reset(self, stream_id: int, reason: Reset) -> None:
+        """Abandon a stream, with whatever of it has not been taken yet."""
 
     def consumed(self, stream_id: int, size: int) -> None:
         """Let the client send so much more body."""
 
     def refuse_new(self) -> None:
-        """Tell the client to open no more streams here (GOAWAY)."""
+        """Tell the client to open no more streams here (GOAWAY). Those that there are go on."""
+
+    def ping(self) -> None:
+        """Ask the client for a sign of life."""
 
     @property
     def finished(self) -> bool:

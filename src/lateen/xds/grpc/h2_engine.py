@@ -1,7 +1,7 @@
-"""The HTTP/2 engine in pure Python, over hyper-h2. It does not limit resets and pings, so that is here.
+"""The HTTP/2 engine in pure Python, over hyper-h2.
 
-It looks at a frame's length only when the whole frame is there, so a client that announces a frame of up to 16 MB is
-not turned away before it has sent it.
+What hyper-h2 does not do is here: it does not limit resets and pings; it looks at a frame's length only when the whole
+frame is there; and after a GOAWAY it takes the whole connection for closed.
 """
 
 import contextlib
@@ -14,9 +14,12 @@ from h2.errors import ErrorCodes
 from h2.events import DataReceived, Event, RequestReceived, StreamEnded, StreamReset
 from h2.exceptions import H2Error
 from h2.settings import SettingCodes, Settings
+from hyperframe.frame import GoAwayFrame
 
-from lateen.xds.grpc.engine import EngineError, EngineSink, Headers, Limits
+from lateen.xds.grpc.engine import EngineError, EngineSink, Headers, Limits, Reset
 
+_PREFACE: Final = len(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+_FRAME_HEADER: Final = 9
 _DEFAULT_WINDOW: Final = 65_535
 _MOST_UNTAKEN: Final = 1 << 20
 """Answers to a flood of pings and settings that a client does not read end the connection."""
@@ -35,10 +38,40 @@ class _Body:
         self.trailers: Headers | None = None
 
 
+class _Frames:
+    """Follows where frames begin, and refuses those that are too long as soon as their length is known."""
+
+    __slots__ = ("_begun", "_left")
+
+    def __init__(self) -> None:
+        self._left = _PREFACE
+        self._begun = b""
+
+    def follow(self, data: bytes, longest: int) -> bool:
+        """False if a frame that begins in these bytes is longer than that."""
+        at = 0
+        while True:
+            if self._left:
+                passed = min(self._left, len(data) - at)
+                self._left -= passed
+                at += passed
+            if self._left or at == len(data):
+                return True
+            taken = data[at : at + _FRAME_HEADER - len(self._begun)]
+            self._begun += taken
+            at += len(taken)
+            if len(self._begun) < _FRAME_HEADER:
+                return True
+            self._left = int.from_bytes(self._begun[:3], "big")
+            self._begun = b""
+            if self._left > longest:
+                return False
+
+
 class H2Engine:
     """`Engine` by hyper-h2, which leaves it to its user to cut bodies to what the client's windows allow."""
 
-    __slots__ = ("_bodies", "_closed", "_connection", "_out", "_resets", "_sink")
+    __slots__ = ("_bodies", "_closed", "_connection", "_frames", "_out", "_resets", "_sink")
 
     def __init__(self, sink: EngineSink, limits: Limits) -> None:
         self._sink = sink
@@ -46,6 +79,7 @@ class H2Engine:
         self._out = bytearray()
         self._closed = False
         self._resets = 0
+        self._frames = _Frames()
         self._connection = H2Connection(H2Configuration(client_side=False, header_encoding=None))
         self._connection.local_settings = Settings(
             client=False,
@@ -60,6 +94,8 @@ class H2Engine:
 
     def receive(self, data: bytes) -> None:
         """See `Engine`."""
+        if not self._frames.follow(data, self._connection.max_inbound_frame_size):
+            raise self._end(ErrorCodes.FRAME_SIZE_ERROR, "a frame is too long")
         try:
             events = self._connection.receive_data(data)
         except H2Error as error:
@@ -67,7 +103,7 @@ class H2Engine:
             raise EngineError(str(error) or type(error).__name__) from error
         self._out += self._connection.data_to_send()
         if len(self._out) > _MOST_UNTAKEN:
-            raise self._too_much("too many answers wait to be read")
+            raise self._end(ErrorCodes.ENHANCE_YOUR_CALM, "too many answers wait to be read")
         for event in events:
             self._tell(event)
 
@@ -85,12 +121,12 @@ class H2Engine:
                 self._sink.reset(event.stream_id)
                 self._resets += 1
                 if self._resets > _MOST_RESETS:
-                    raise self._too_much("too many resets")
+                    raise self._end(ErrorCodes.ENHANCE_YOUR_CALM, "too many resets")
             case _:
                 pass  # settings, pings and windows are the engine's own business; trailers come with StreamEnded
 
-    def _too_much(self, why: str) -> EngineError:
-        self._connection.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
+    def _end(self, code: ErrorCodes, why: str) -> EngineError:
+        self._connection.close_connection(code)
         self._closed = True
         return EngineError(why)
 
@@ -150,11 +186,11 @@ class H2Engine:
         """See `Engine`."""
         self._bodies.setdefault(stream_id, _Body()).trailers = headers
 
-    def reset(self, stream_id: int, *, cancel: bool) -> None:
+    def reset(self, stream_id: int, reason: Reset) -> None:
         """See `Engine`."""
         self._bodies.pop(stream_id, None)
         with contextlib.suppress(H2Error):
-            self._connection.reset_stream(stream_id, ErrorCodes.CANCEL if cancel else ErrorCodes.NO_ERROR)
+            self._connection.reset_stream(stream_id, reason)
 
     def consumed(self, stream_id: int, size: int) -> None:
         """See `Engine`."""
@@ -163,8 +199,13 @@ class H2Engine:
 
     def refuse_new(self) -> None:
         """See `Engine`."""
+        self._out += self._connection.data_to_send()
+        self._out += GoAwayFrame(last_stream_id=self._connection.highest_inbound_stream_id).serialize()
+
+    def ping(self) -> None:
+        """See `Engine`."""
         with contextlib.suppress(H2Error):
-            self._connection.close_connection(ErrorCodes.NO_ERROR)
+            self._connection.ping(bytes(8))
 
     @property
     def finished(self) -> bool:

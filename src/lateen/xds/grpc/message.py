@@ -6,6 +6,7 @@ from typing import Final
 from lateen.xds.grpc.status import CallError, Status
 
 _PREFIX: Final = struct.Struct("!BI")
+PREFIX_SIZE: Final = _PREFIX.size
 
 
 def prefix(size: int) -> bytes:

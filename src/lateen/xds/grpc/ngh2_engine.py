@@ -1,14 +1,10 @@
 """The HTTP/2 engine over libnghttp2."""
 
 import contextlib
-from typing import Final
 
 import ngh2
 
-from lateen.xds.grpc.engine import EngineError, EngineSink, Headers, Limits
-
-_CANCEL: Final = int(ngh2.ErrorCode.CANCEL)
-_NO_ERROR: Final = int(ngh2.ErrorCode.NO_ERROR)
+from lateen.xds.grpc.engine import EngineError, EngineSink, Headers, Limits, Reset
 
 
 class Ngh2Engine:
@@ -91,10 +87,10 @@ class Ngh2Engine:
         with contextlib.suppress(ngh2.NGH2Error):
             self._connection.send_trailers(stream_id, headers)
 
-    def reset(self, stream_id: int, *, cancel: bool) -> None:
+    def reset(self, stream_id: int, reason: Reset) -> None:
         """See `Engine`."""
         with contextlib.suppress(ngh2.NGH2Error):
-            self._connection.reset_stream(stream_id, _CANCEL if cancel else _NO_ERROR)
+            self._connection.reset_stream(stream_id, int(reason))
 
     def consumed(self, stream_id: int, size: int) -> None:
         """See `Engine`."""
@@ -105,6 +101,11 @@ class Ngh2Engine:
         """See `Engine`."""
         with contextlib.suppress(ngh2.NGH2Error):
             self._connection.send_goaway()
+
+    def ping(self) -> None:
+        """See `Engine`."""
+        with contextlib.suppress(ngh2.NGH2Error):
+            self._connection.ping()
 
     @property
     def finished(self) -> bool:
