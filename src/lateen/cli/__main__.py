@@ -42,6 +42,7 @@ SECTIONS: Final[dict[str, dict[str, Entry]]] = {
     },
     "What it comes to": {
         "proxy-config": Entry("proxy_config.command", "Show what the Envoy of a pod has.", ("pc",)),
+        "proxy-status": Entry("proxy_status", "Show how far each proxy is with what it should have."),
         "translate": Entry("translate", "Show what manifests mean for one proxy, without running anything."),
     },
     "Everything else": {
