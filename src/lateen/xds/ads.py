@@ -20,6 +20,7 @@ from envoy.config.core.v3.base_pb2 import Node
 
 from lateen.xds.grpc.call import Call, HandlerFactory, Peer
 from lateen.xds.grpc.status import CallError, Status
+from lateen.xds.rate import NEW_STREAMS, Bucket, Rate
 from lateen.xds.resource import Offer
 from lateen.xds.stream import Accepted, AdsStream, Event, Refused, Response, Subscribed
 from lateen.xds.update import Updates
@@ -94,6 +95,11 @@ class AdsConnection:
             for type_url, status in self._stream.status().items()
         }
 
+    @property
+    def types(self) -> frozenset[str]:
+        """The type URLs that the client has asked for."""
+        return self._stream.types
+
     def close(self, status: Status, message: str) -> None:
         """End the stream; the client will usually connect again."""
         self._call.finish(status, message)
@@ -167,11 +173,22 @@ class AdsConnection:
             self._wait()
 
 
-def ads_handlers(service: AdsService, updates: Updates | None = None) -> Mapping[str, HandlerFactory]:
-    """The gRPC methods of aggregated discovery, by path: both variants, which share what they send."""
+def ads_handlers(
+    service: AdsService, updates: Updates | None = None, new_streams: Rate = NEW_STREAMS
+) -> Mapping[str, HandlerFactory]:
+    """The gRPC methods of aggregated discovery, by path: both variants, which share what they send.
+
+    More than `new_streams` are turned away for now.
+    """
     shared = updates or Updates()
+    bucket = Bucket(new_streams, time.monotonic)
 
     def factory(variant: Variant) -> HandlerFactory:
-        return lambda call: AdsConnection(call, service, variant, shared)
+        def opened(call: Call) -> AdsConnection:
+            if not bucket.take():
+                raise CallError(Status.RESOURCE_EXHAUSTED, "too many new streams, try again later")
+            return AdsConnection(call, service, variant, shared)
+
+        return opened
 
     return {variant.path: factory(variant) for variant in VARIANTS}

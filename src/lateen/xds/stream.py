@@ -142,6 +142,11 @@ class AdsStream:
         events, self._events = self._events, []
         return events
 
+    @property
+    def types(self) -> frozenset[str]:
+        """The type URLs that have been asked for."""
+        return frozenset(watch.type_url for watch in self._watches)
+
     def status(self) -> dict[str, TypeStatus]:
         """By type URL, for every type asked for, in the order of sending."""
         return {watch.type_url: watch.status() for watch in self._watches}

@@ -230,7 +230,7 @@ class Call:
         return True
 
     def stalled(self, now: float) -> bool:
-        """For `stalled_after` seconds, seen each time this is asked, the client has taken nothing of what it is sent."""
+        """True if for `stalled_after` seconds, as seen at each call, the client took nothing of what waits for it."""
         taken = self._given - self.queued_in_engine
         if taken != self._seen[0] or not self.unsent:
             self._seen = taken, now
