@@ -1,9 +1,9 @@
 /* Thousands of xDS clients in one process, cheap enough to leave the machine to the server that is measured.
  *
- *   bytes -> frames (HTTP/2) -> messages (gRPC) -> fields (protobuf) -> answer, and a record of when it came
+ *   a response read (xds_connection.c) -> a record of when it came -> its acknowledgement, and what Envoy asks for next
  *
  * Each client has a connection of its own with one aggregated stream, asks for clusters, endpoints, listeners and
- * routes in Envoy's order, and acknowledges everything. Nothing is ever put together: bodies are skipped as they come.
+ * routes in Envoy's order, and acknowledges everything.
  *
  * usage: xds_clients SOCKET delta|sotw GROUPS NODE IDS ROUTES
  *   GROUPS   clients whose numbers are equal modulo this see the same configuration
@@ -20,10 +20,9 @@
  */
 
 #define _GNU_SOURCE
-#include <errno.h>
+#include "xds_connection.h"
+
 #include <fcntl.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,50 +30,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
-
-enum type { CLUSTERS, ENDPOINTS, LISTENERS, ROUTES, TYPES };
-
-static const char *const URLS[TYPES] = {
-    "type.googleapis.com/envoy.config.cluster.v3.Cluster",
-    "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
-    "type.googleapis.com/envoy.config.listener.v3.Listener",
-    "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
-};
-
-enum frame { DATA, HEADERS, RESET = 3, SETTINGS, PING = 6, GOAWAY, WINDOW_UPDATE };
-enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4, FRAME_HEAD = 9, MOST_PAYLOAD = 16384, WIDEST = 0x7fffffff };
-
-struct buffer {
-    uint8_t *at;
-    size_t size, room;
-};
-
-/* Where a client is in the response that it reads. Levels: response, resource, and (in SotW) the body in an Any. */
-struct reader {
-    uint32_t at, end[3], payload;
-    uint32_t field, shift, level, resources;
-    uint64_t number;
-    enum { TAG, LENGTH, SKIP, TAKE } state;
-    uint32_t text_size;
-    char text[200];
-    char version[64], nonce[32];
-    uint32_t version_size, nonce_size;
-    enum type type;
-};
-
-struct client {
-    int fd;
-    uint32_t number, subscribed, newest, asked; /* asked: a bit for each type */
-    bool mute, watched_for_room;
-    uint8_t head[FRAME_HEAD], small[64], prefix[5];
-    uint32_t head_size, small_size, prefix_size, frame_left, message_left;
-    int64_t connection_window, stream_window, initial_window;
-    uint32_t had[TYPES];
-    struct reader reader;
-    struct buffer waiting, out, held; /* messages that wait for window; frames that wait for room; versions to note */
-};
 
 struct record {
     uint64_t ns;
@@ -84,7 +40,6 @@ struct record {
 
 static struct {
     const char *socket;
-    bool delta;
     uint32_t groups;
     struct buffer node, routes, names;  /* names: fields 3 (wanted names) of a request, one for each known cluster */
     uint32_t *name_ends, *slots;        /* where each name ends; hash table of numbers of names, plus one */
@@ -96,105 +51,16 @@ static struct {
 } mesh;
 
 static struct client **clients;
-static uint32_t client_count, reading, ended;
+static uint32_t client_count, reading;
 static struct record *records;
 static size_t record_count, record_room;
 static uint64_t received, marked_cpu_us;
 static struct { bool on; enum type type; uint32_t count, done, clients; uint64_t until_ns; } awaited;
-static int poller;
-
-static void die(const char *what) {
-    perror(what);
-    exit(1);
-}
-
-static uint64_t now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + t.tv_nsec;
-}
 
 static uint64_t cpu_us(void) {
     struct rusage u;
     getrusage(RUSAGE_SELF, &u);
     return (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000u + u.ru_utime.tv_usec + u.ru_stime.tv_usec;
-}
-
-/* Buffers and protobuf fields */
-
-static void add(struct buffer *b, const void *data, size_t size) {
-    if (b->size + size > b->room) {
-        b->room = (b->size + size) * 3 / 2;
-        if (!(b->at = realloc(b->at, b->room))) die("realloc");
-    }
-    memcpy(b->at + b->size, data, size);
-    b->size += size;
-}
-
-static void drop(struct buffer *b, size_t size) {
-    b->size -= size;
-    if (b->size) memmove(b->at, b->at + size, b->size);
-    else if (b->room > 4096) free(b->at), *b = (struct buffer){0};
-}
-
-static void add_varint(struct buffer *b, uint64_t value) {
-    uint8_t bytes[10];
-    int n = 0;
-    for (; value > 127; value >>= 7) bytes[n++] = value | 128;
-    bytes[n++] = value;
-    add(b, bytes, n);
-}
-
-static void add_field(struct buffer *b, int number, const void *data, size_t size) {
-    add_varint(b, number << 3 | 2);
-    add_varint(b, size);
-    add(b, data, size);
-}
-
-static void add_frame(struct buffer *b, enum frame type, int flags, int stream, const void *data, uint32_t size) {
-    uint8_t head[FRAME_HEAD] = {size >> 16, size >> 8, size, type, flags, 0, 0, 0, stream};
-    add(b, head, sizeof head);
-    add(b, data, size);
-}
-
-/* Sending */
-
-static void lost(struct client *c) {
-    if (c->fd < 0) return;
-    close(c->fd);
-    c->fd = -1;
-    ended++;
-}
-
-static void write_out(struct client *c) {
-    size_t done = 0;
-    while (done < c->out.size) {
-        ssize_t n = send(c->fd, c->out.at + done, c->out.size - done, MSG_NOSIGNAL);
-        if (n < 0 && errno != EAGAIN) return lost(c);
-        if (n < 0) break;
-        done += n;
-    }
-    drop(&c->out, done);
-    bool wants_room = c->out.size > 0;
-    if (wants_room != c->watched_for_room) {
-        struct epoll_event e = {(wants_room ? EPOLLOUT : 0) | (c->mute ? 0 : EPOLLIN), {.ptr = c}};
-        epoll_ctl(poller, EPOLL_CTL_MOD, c->fd, &e);
-        c->watched_for_room = wants_room;
-    }
-}
-
-static void flush(struct client *c) {
-    size_t done = 0;
-    while (done < c->waiting.size && c->connection_window > 0 && c->stream_window > 0) {
-        int64_t size = c->waiting.size - done;
-        if (size > MOST_PAYLOAD) size = MOST_PAYLOAD;
-        if (size > c->connection_window) size = c->connection_window;
-        if (size > c->stream_window) size = c->stream_window;
-        add_frame(&c->out, DATA, 0, 1, c->waiting.at + done, size);
-        done += size, c->connection_window -= size, c->stream_window -= size;
-    }
-    if (done) drop(&c->waiting, done);
-    if (c->out.size && c->fd >= 0) write_out(c);
 }
 
 static void add_node(struct buffer *b, int number, const char *id) {
@@ -211,18 +77,18 @@ static void request(struct client *c, enum type type, bool first, uint32_t from,
     struct reader *r = &c->reader;
     m.size = 0;
     c->asked |= 1 << type;
-    if (first) add_node(&m, mesh.delta ? 1 : 2, mesh.ids[c->number]);
-    add_field(&m, mesh.delta ? 2 : 4, URLS[type], strlen(URLS[type]));
+    if (first) add_node(&m, delta ? 1 : 2, mesh.ids[c->number]);
+    add_field(&m, delta ? 2 : 4, URLS[type], strlen(URLS[type]));
     if (r->nonce_size) {
-        if (!mesh.delta) add_field(&m, 1, r->version, r->version_size);
-        add_field(&m, mesh.delta ? 6 : 5, r->nonce, r->nonce_size);
+        if (!delta) add_field(&m, 1, r->version, r->version_size);
+        add_field(&m, delta ? 6 : 5, r->nonce, r->nonce_size);
     }
     if (type == ENDPOINTS && to > from) {
         uint32_t start = from ? mesh.name_ends[from - 1] : 0;
         add(&m, mesh.names.at + start, mesh.name_ends[to - 1] - start);
     }
-    if (type == ROUTES && (!mesh.delta || !r->nonce_size)) add(&m, mesh.routes.at, mesh.routes.size);
-    if (again && mesh.delta) {
+    if (type == ROUTES && (!delta || !r->nonce_size)) add(&m, mesh.routes.at, mesh.routes.size);
+    if (again && delta) {
         struct buffer *held = &mesh.held[c->number % mesh.groups * TYPES + type];
         add(&m, held->at, held->size);
     }
@@ -247,13 +113,13 @@ static uint32_t name_number(const char *name, uint32_t size) {
     return mesh.name_count++;
 }
 
-static void took_name(struct client *c) {
+void took_name(struct client *c) {
     struct reader *r = &c->reader;
     if (r->text_size > 9 && !memcmp(r->text, "outbound|", 9)) {
         uint32_t number = name_number(r->text, r->text_size);
         if (number >= c->newest) c->newest = number + 1;
     }
-    if (mesh.delta && c->number < mesh.groups) { /* map entry {1: name, 2: version} */
+    if (delta && c->number < mesh.groups) { /* map entry {1: name, 2: version} */
         add_varint(&c->held, 5 << 3 | 2);
         add_varint(&c->held, 2 + r->text_size + (r->text_size > 127) + 2 + r->version_size);
         add_field(&c->held, 1, r->text, r->text_size);
@@ -261,7 +127,7 @@ static void took_name(struct client *c) {
     }
 }
 
-static void responded(struct client *c, uint64_t at) {
+void responded(struct client *c, uint64_t at) {
     struct reader *r = &c->reader;
     if (record_count == record_room) {
         record_room = record_room ? record_room * 2 : 65536;
@@ -273,10 +139,10 @@ static void responded(struct client *c, uint64_t at) {
         add(&mesh.held[c->number * TYPES + r->type], c->held.at, c->held.size);
         drop(&c->held, c->held.size);
     }
-    request(c, r->type, false, 0, mesh.delta ? 0 : c->subscribed, false);
+    request(c, r->type, false, 0, delta ? 0 : c->subscribed, false);
     r->nonce_size = 0;
     if (r->type == CLUSTERS && c->newest > c->subscribed) {
-        request(c, ENDPOINTS, false, mesh.delta ? c->subscribed : 0, c->newest, false);
+        request(c, ENDPOINTS, false, delta ? c->subscribed : 0, c->newest, false);
         c->subscribed = c->newest;
     }
     if (r->type >= ENDPOINTS && r->type < ROUTES && !(c->asked & 1 << (r->type + 1)))
@@ -284,143 +150,15 @@ static void responded(struct client *c, uint64_t at) {
     flush(c);
 }
 
-/* Reading: a response, field by field; a body of DATA frames, message by message; a connection, frame by frame */
-
-static void take_text(struct reader *r, char *to, uint32_t room, uint32_t *size) {
-    *size = r->text_size < room ? r->text_size : room;
-    memcpy(to, r->text, *size);
-}
-
-static void field_read(struct client *c) {
-    struct reader *r = &c->reader;
-    bool taken = r->state == TAKE;
-    r->state = TAG;
-    if (taken && r->level == 0) {
-        if (r->field == 1) take_text(r, r->version, sizeof r->version, &r->version_size);
-        if (r->field == 5) take_text(r, r->nonce, sizeof r->nonce, &r->nonce_size);
-        for (enum type t = 0; r->field == 4 && t < TYPES; t++)
-            if (strlen(URLS[t]) == r->text_size && !memcmp(URLS[t], r->text, r->text_size)) r->type = t;
-    } else if (taken && r->level == 1 && r->field == 1) {
-        take_text(r, r->version, sizeof r->version, &r->version_size);
-    } else if (taken) {
-        took_name(c);
-        if (r->level == 2 && r->at < r->end[2]) r->state = SKIP, r->payload = r->end[2] - r->at;
-    }
-    while (r->state == TAG && r->level && r->at == r->end[r->level]) r->level--;
-}
-
-static void number_read(struct client *c) {
-    struct reader *r = &c->reader;
-    if (r->state == TAG) {
-        if ((r->number & 7) != 2) fputs("a field that is no text and no message\n", stderr), exit(1);
-        r->field = r->number >> 3;
-        r->state = LENGTH;
-        return;
-    }
-    r->payload = r->number;
-    bool opens = r->field == 2 && (r->level == 0 || (r->level == 1 && !mesh.delta));
-    bool text = r->level == 0 ? r->field != 6 : r->level == 2 || (mesh.delta && r->field != 2);
-    if (opens) {
-        r->resources += r->level == 0;
-        r->end[++r->level] = r->at + r->payload;
-        r->state = TAG;
-    } else {
-        r->state = text ? TAKE : SKIP;
-        r->text_size = 0;
-    }
-    if (!r->payload) r->state = r->state == TAG ? SKIP : r->state, field_read(c);
-}
-
-static void read_fields(struct client *c, const uint8_t *at, uint32_t size) {
-    struct reader *r = &c->reader;
-    while (size) {
-        if (r->state == SKIP || r->state == TAKE) {
-            uint32_t n = r->payload < size ? r->payload : size;
-            if (r->state == TAKE)
-                for (uint32_t i = 0; i < n && r->text_size < sizeof r->text; i++) r->text[r->text_size++] = at[i];
-            at += n, size -= n, r->at += n, r->payload -= n;
-            if (!r->payload) field_read(c);
-        } else {
-            uint8_t byte = *at++;
-            size--, r->at++;
-            r->number |= (uint64_t)(byte & 127) << r->shift;
-            r->shift += 7;
-            if (!(byte & 128)) number_read(c), r->number = r->shift = 0;
-        }
-    }
-}
-
-static void read_body(struct client *c, const uint8_t *at, uint32_t size, uint64_t when) {
-    while (size) {
-        if (c->prefix_size < 5) {
-            c->prefix[c->prefix_size++] = *at++, size--;
-            if (c->prefix_size < 5) continue;
-            c->message_left = (uint32_t)c->prefix[1] << 24 | c->prefix[2] << 16 | c->prefix[3] << 8 | c->prefix[4];
-            c->reader = (struct reader){.end = {c->message_left}};
-        }
-        uint32_t n = c->message_left < size ? c->message_left : size;
-        read_fields(c, at, n);
-        at += n, size -= n, c->message_left -= n;
-        if (!c->message_left) c->prefix_size = 0, responded(c, when);
-    }
-}
-
-static void frame_read(struct client *c) {
-    enum frame type = c->head[3];
-    uint8_t flags = c->head[4], *p = c->small;
-    c->head_size = 0;
-    if (type == GOAWAY || type == RESET || (type <= HEADERS && flags & END_STREAM)) return lost(c);
-    if (type == SETTINGS && !(flags & ACK)) {
-        for (uint32_t i = 0; i + 6 <= c->small_size; i += 6)
-            if (p[i] == 0 && p[i + 1] == 4) { /* INITIAL_WINDOW_SIZE */
-                int64_t size = (int64_t)p[i + 2] << 24 | p[i + 3] << 16 | p[i + 4] << 8 | p[i + 5];
-                c->stream_window += size - c->initial_window, c->initial_window = size;
-            }
-        add_frame(&c->out, SETTINGS, ACK, 0, p, 0);
-    }
-    if (type == PING && !(flags & ACK)) add_frame(&c->out, PING, ACK, 0, p, 8);
-    if (type == WINDOW_UPDATE) {
-        uint32_t size = (uint32_t)p[0] << 24 | p[1] << 16 | p[2] << 8 | p[3];
-        *(c->head[8] ? &c->stream_window : &c->connection_window) += size;
-    }
-    flush(c);
-}
-
-static void read_frames(struct client *c, const uint8_t *at, uint32_t size, uint64_t when) {
-    while (size && c->fd >= 0) {
-        if (c->head_size < FRAME_HEAD) {
-            c->head[c->head_size++] = *at++, size--;
-            if (c->head_size < FRAME_HEAD) continue;
-            c->frame_left = c->head[0] << 16 | c->head[1] << 8 | c->head[2];
-            c->small_size = 0;
-        }
-        uint32_t n = c->frame_left < size ? c->frame_left : size;
-        if (c->head[3] == DATA) read_body(c, at, n, when);
-        else
-            for (uint32_t i = 0; i < n && c->small_size < sizeof c->small; i++) c->small[c->small_size++] = at[i];
-        at += n, size -= n, c->frame_left -= n;
-        if (!c->frame_left && c->fd >= 0) frame_read(c);
-    }
-}
-
-static void readable(struct client *c) {
-    static uint8_t bytes[1 << 18];
-    ssize_t n = recv(c->fd, bytes, sizeof bytes, 0);
-    if (n < 0 && errno == EAGAIN) return;
-    if (n <= 0) return lost(c);
-    received += n;
-    read_frames(c, bytes, n, now_ns());
-}
-
 /* Clients */
 
 static void greet(struct client *c, bool again) {
-    static const char PATHS[2][90] = {"/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources",
-                                      "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources"};
+    static const char SERVICE[] = "/envoy.service.discovery.v3.AggregatedDiscoveryService/";
     static const uint8_t wide_settings[] = {0, 4, 0x7f, 0xff, 0xff, 0xff}, wide[] = {0x7f, 0xfe, 0, 0};
-    const char *path = PATHS[mesh.delta];
-    uint8_t headers[256];
-    int n = sprintf((char *)headers, "\x83\x86\x04%c%s\x01\x01x\x0f\x10\x10" "application/grpc", (int)strlen(path), path);
+    const char *method = delta ? "DeltaAggregatedResources" : "StreamAggregatedResources";
+    uint8_t headers[256]; /* POST, http, :path, :authority x, content-type, te */
+    int n = sprintf((char *)headers, "\x83\x86\x04%c%s%s\x01\x01x\x0f\x10\x10" "application/grpc",
+                    (int)(strlen(SERVICE) + strlen(method)), SERVICE, method);
     memcpy(headers + n, "\0\x02te\x08trailers", 13), n += 13;
     add(&c->out, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24);
     add_frame(&c->out, SETTINGS, 0, 0, wide_settings, sizeof wide_settings);
@@ -505,7 +243,7 @@ static void read_file(const char *path, struct buffer *to) {
 
 static void set_up(char **args) {
     struct buffer ids = {0};
-    mesh.socket = args[1], mesh.delta = !strcmp(args[2], "delta"), mesh.groups = atoi(args[3]);
+    mesh.socket = args[1], delta = !strcmp(args[2], "delta"), mesh.groups = atoi(args[3]);
     read_file(args[4], &mesh.node);
     read_file(args[5], &ids);
     add(&ids, "", 1);
@@ -513,7 +251,8 @@ static void set_up(char **args) {
         mesh.ids = realloc(mesh.ids, (mesh.id_count + 1) * sizeof *mesh.ids);
         mesh.ids[mesh.id_count++] = id;
     }
-    for (char *name = strtok(args[6], ","); name; name = strtok(NULL, ",")) add_field(&mesh.routes, 3, name, strlen(name));
+    for (char *name = strtok(args[6], ","); name; name = strtok(NULL, ","))
+        add_field(&mesh.routes, 3, name, strlen(name));
     mesh.slot_count = 1 << 18;
     mesh.slots = calloc(mesh.slot_count, sizeof *mesh.slots);
     mesh.hashes = calloc(mesh.slot_count, sizeof *mesh.hashes);
@@ -537,9 +276,10 @@ int main(int count, char **args) {
                 command(line);
             } else if (c->fd >= 0) {
                 if (found[i].events & EPOLLOUT) write_out(c);
-                if (c->fd >= 0 && found[i].events & ~EPOLLOUT) c->mute ? lost(c) : readable(c);
+                if (c->fd >= 0 && found[i].events & ~EPOLLOUT) c->mute ? lost(c) : (void)(received += readable(c));
             }
         }
-        if (awaited.on && (awaited.done >= awaited.clients || now_ns() > awaited.until_ns)) reply(awaited.done < awaited.clients);
+        bool all = awaited.done >= awaited.clients;
+        if (awaited.on && (all || now_ns() > awaited.until_ns)) reply(!all);
     }
 }

@@ -1,4 +1,4 @@
-"""Drives `xds_clients.c`: builds it with the machine's compiler, tells it what to do, and reads what it saw."""
+"""Drives the clients of `xds_clients.c`: builds them with the machine's compiler, commands them, and reads."""
 
 import hashlib
 import json
@@ -17,7 +17,8 @@ from envoy.config.core.v3.base_pb2 import Extension, Node
 
 from lateen.xds.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
 
-SOURCE = Path(__file__).with_name("xds_clients.c")
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("xds_clients.c", "xds_connection.c"))
+HEADER = Path(__file__).with_name("xds_connection.h")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lateen" / "benchmarks"
 TYPES = (CLUSTER, ENDPOINT, LISTENER, ROUTE)
 """In the program's order."""
@@ -31,8 +32,9 @@ class NoCompiler(Exception):
 
 
 def build() -> Path:
-    """The program, compiled anew only if its source has changed. Raises `NoCompiler`."""
-    program = CACHE / f"xds_clients-{hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]}"
+    """The program, compiled anew only if a source has changed. Raises `NoCompiler`."""
+    content = b"".join(path.read_bytes() for path in (*SOURCES, HEADER))
+    program = CACHE / f"xds_clients-{hashlib.sha256(content).hexdigest()[:16]}"
     if program.exists():
         return program
     compiler = shutil.which(os.environ.get("CC", "cc"))
@@ -41,9 +43,9 @@ def build() -> Path:
     CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as directory:
         fresh = Path(directory) / "program"
-        done = subprocess.run([compiler, "-O2", "-o", fresh, SOURCE], capture_output=True, text=True, check=False)
+        done = subprocess.run([compiler, "-O2", "-o", fresh, *SOURCES], capture_output=True, text=True, check=False)
         if done.returncode:
-            raise NoCompiler(f"{compiler} cannot compile {SOURCE.name}: {done.stderr.strip()[:500]}")
+            raise NoCompiler(f"{compiler} cannot compile the clients: {done.stderr.strip()[:500]}")
         fresh.rename(program)
     return program
 
