@@ -212,6 +212,36 @@ async def test_closing_the_server_ends_its_calls(channel: grpc.aio.Channel, serv
     assert Echo.calls[0].lost_count == 1
 
 
+async def test_calls_may_end_by_themselves_before_the_server_closes(
+    channel: grpc.aio.Channel, address: str, server: GrpcServer
+) -> None:
+    call = stream(channel)
+    await call.write(b"x")
+    await call.read()
+    closing = asyncio.create_task(server.close("back soon", drain=5))
+    await asyncio.sleep(0)
+    await call.write(b"still served")
+    assert await call.read() == b"still served"
+    assert not closing.done()
+    async with grpc.aio.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)]) as other:
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await other.unary_unary("/t/Upper")(b"a")
+        assert error.value.code() is grpc.StatusCode.UNAVAILABLE
+    await call.done_writing()
+    assert await call.code() is grpc.StatusCode.OK
+    await asyncio.wait_for(closing, 2)
+    assert server.connections == 0
+
+
+async def test_calls_that_do_not_end_by_themselves_are_ended(channel: grpc.aio.Channel, server: GrpcServer) -> None:
+    call = stream(channel)
+    await call.write(b"x")
+    await call.read()
+    await server.close("back soon", drain=0.05)
+    assert await call.code() is grpc.StatusCode.UNAVAILABLE
+    assert await call.details() == "back soon"
+
+
 async def test_a_paused_call_takes_no_more_than_its_window(channel: grpc.aio.Channel) -> None:
     call = stream(channel)
     await call.write(b"pause")

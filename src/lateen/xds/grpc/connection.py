@@ -231,8 +231,9 @@ class GrpcConnection(asyncio.Protocol):
 
     def drain(self) -> None:
         """Let the client open no more calls, and close once those that there are have ended."""
-        self._draining = True
-        self.engine.refuse_new()
+        if not self._draining:
+            self._draining = True
+            self.engine.refuse_new()
         self._flush()
 
     def shut_down(self, message: str) -> None:

@@ -116,7 +116,7 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """See `asyncio.Transport`."""
-        if self._transport is None:
+        if self._transport is None or self._transport.is_closing():
             return
         view = memoryview(data)
         for start in range(0, len(view), _PIECE):
