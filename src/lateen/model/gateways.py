@@ -1,6 +1,6 @@
 """Which Gateways a gateway proxy serves, and what each of its ports serves."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import msgspec
 
@@ -13,6 +13,7 @@ from lateen.incremental.tables import Index
 from lateen.model.mesh import Diagnostic, Mesh
 
 _PRIVILEGED_BELOW = 1024
+_EVERY_ADDRESS = (None, "", "0.0.0.0", "::")
 
 
 class GatewayServer(msgspec.Struct, frozen=True, order=True, cache_hash=True):
@@ -23,7 +24,11 @@ class GatewayServer(msgspec.Struct, frozen=True, order=True, cache_hash=True):
 
 
 class GatewayPort(msgspec.Struct, frozen=True, order=True, cache_hash=True):
-    """A port that a gateway proxy opens: the number it listens on, that of the servers, and who shares it."""
+    """A port that a gateway proxy opens, and the servers that share it, oldest Gateway first.
+
+    `number` is what the first server calls it; it listens on `listen`, which a Service in front may have mapped it to.
+    `bind` is empty for every address.
+    """
 
     listen: int
     bind: str
@@ -68,41 +73,30 @@ def gateway_ports(
     `targets` maps a port of the Service in front of it to the port behind: a server with that number listens there, any
     other on its own number. A port below 1024 is left out where the pod may not bind it.
     """
-    shared: dict[tuple[int, str, int], list[GatewayServer]] = {}
+    numbers: dict[tuple[int, str], int] = {}
+    shared: dict[tuple[int, str], list[GatewayServer]] = {}
     for ref in gateways_selecting(mesh, Selector.of(labels)):
         gateway = mesh.get(Gateway, ref)
         for index, server in enumerate(gateway.spec.servers if gateway is not None else ()):
-            if server.port is None or _is_unsupported(mesh, ref, index, server.port.protocol):
+            if server.port is None:
+                continue
+            if not _is_plain_http(server.port.protocol):
+                _report_protocol(mesh, ref, index, server.port.protocol)
                 continue
             number = server.port.number
-            listen = targets.get(number, number)
-            if unprivileged and listen < _PRIVILEGED_BELOW:
+            place = (targets.get(number, number), "" if server.bind in _EVERY_ADDRESS else server.bind or "")
+            if unprivileged and place[0] < _PRIVILEGED_BELOW:
                 continue
-            shared.setdefault((listen, server.bind or "", number), []).append(GatewayServer(ref, index))
-    return tuple(GatewayPort(listen, bind, number, tuple(found)) for (listen, bind, number), found in shared.items())
+            numbers.setdefault(place, number)
+            shared.setdefault(place, []).append(GatewayServer(ref, index))
+    return tuple(GatewayPort(*place, numbers[place], tuple(found)) for place, found in shared.items())
 
 
-def _is_unsupported(mesh: Mesh, ref: ObjectRef, index: int, protocol: str) -> bool:
-    known = {str(p) for p in Protocol}
+def _is_plain_http(protocol: str) -> bool:
     name = protocol.lower()
-    if name in known and class_of(Protocol(name)) is ProtocolClass.HTTP:
-        return False
-    mesh.report(
-        Diagnostic(
-            ref,
-            f"spec.servers[{index}].port.protocol",
-            f"{protocol} is not served yet and the port stays closed; HTTP, HTTP2, GRPC and GRPC-WEB are",
-            "gateway-protocol",
-        )
-    )
-    return True
+    return name in set(Protocol) and class_of(Protocol(name)) is ProtocolClass.HTTP
 
 
-def servers_of(mesh: Mesh, port: GatewayPort) -> Sequence[tuple[GatewayServer, tuple[str, ...]]]:
-    """Each server of a port with its hosts as written, `[namespace/]name`."""
-    found = []
-    for server in port.servers:
-        gateway = mesh.get(Gateway, server.gateway)
-        if gateway is not None and server.index < len(gateway.spec.servers):
-            found.append((server, gateway.spec.servers[server.index].hosts))
-    return found
+def _report_protocol(mesh: Mesh, ref: ObjectRef, index: int, protocol: str) -> None:
+    message = f"{protocol} is not served yet and the port stays closed; HTTP, HTTP2, GRPC and GRPC-WEB are"
+    mesh.report(Diagnostic(ref, f"spec.servers[{index}].port.protocol", message, "gateway-protocol"))

@@ -152,7 +152,7 @@ def inbound_listeners(mesh: Mesh, view: InboundView) -> Offer:
 @query
 def gateway_listeners(mesh: Mesh, view: GatewayView) -> Offer:
     """A gateway's listeners, one for each port."""
-    return _built(gateway_listener, mesh, ((port.listen, port.bind, port.number) for port in view.ports))
+    return _built(gateway_listener, mesh, ((port.listen, port.bind) for port in view.ports))
 
 
 # Routes

@@ -14,11 +14,11 @@ from lateen.xds.resource import Resource
 
 
 @query
-def gateway_listener(mesh: Mesh, listen: int, bind: str, number: int) -> Resource:
-    """The listener of plain HTTP servers: it listens on `listen` and has the routes of server port `number`."""
+def gateway_listener(mesh: Mesh, listen: int, bind: str) -> Resource:
+    """The listener of the plain HTTP servers of a port; an empty `bind` is every address."""
     address = bind or names.WILDCARD_ADDRESS
     name = names.listener(address, listen)
-    manager = connection_manager(mesh, Side.GATEWAY, f"outbound_{name};", names.gateway_route(number, bind))
+    manager = connection_manager(mesh, Side.GATEWAY, f"outbound_{name};", names.gateway_route(listen, bind))
     listener = Listener(
         name=name,
         address=socket_address(address, listen),

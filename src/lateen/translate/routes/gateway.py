@@ -44,7 +44,10 @@ class GatewayHost(msgspec.Struct, frozen=True, cache_hash=True, order=True):
 
 @query
 def gateway_route_configuration(mesh: Mesh, port: GatewayPort, audience: Audience) -> Resource:
-    """The routes of one port of a gateway, virtual hosts by name. Hosts that are served alike share one."""
+    """The routes of one port of a gateway, virtual hosts by name. Hosts that are served alike share one.
+
+    The configuration is named after the port that is listened on, its hosts after the servers' number, as in Istio.
+    """
     alike: dict[tuple[tuple[Binding, ...], bool], list[Hostname]] = {}
     for served in gateway_hosts(mesh, port, audience.namespace):
         alike.setdefault((served.bindings, served.redirect), []).append(served.host)
@@ -53,7 +56,7 @@ def gateway_route_configuration(mesh: Mesh, port: GatewayPort, audience: Audienc
         for (bindings, redirect), hosts in alike.items()
     ]
     chunks = sorted((host for host in found if host is not None), key=lambda host: host.name)
-    return route_configuration(names.gateway_route(port.number, port.bind), chunks or [_black_hole(port.number)])
+    return route_configuration(names.gateway_route(port.listen, port.bind), chunks or [_black_hole(port.number)])
 
 
 @query
