@@ -48,6 +48,7 @@ static struct {
     char **ids;
     uint32_t id_count;
     struct buffer *held;                /* by group and type: fields 5 (versions held) of a delta request */
+    uint32_t *held_count;               /* resources of the last response that began one of them */
 } mesh;
 
 static struct client **clients;
@@ -136,7 +137,12 @@ void responded(struct client *c, uint64_t at) {
     records[record_count++] = (struct record){at, c->number, r->type, r->resources};
     if (++c->had[r->type] == awaited.count && awaited.on && r->type == awaited.type) awaited.done++;
     if (c->held.size) {
-        add(&mesh.held[c->number * TYPES + r->type], c->held.at, c->held.size);
+        uint32_t which = c->number * TYPES + r->type;
+        if (r->resources >= mesh.held_count[which]) { /* everything anew */
+            mesh.held[which].size = 0;
+            mesh.held_count[which] = r->resources;
+        }
+        add(&mesh.held[which], c->held.at, c->held.size);
         drop(&c->held, c->held.size);
     }
     request(c, r->type, false, 0, delta ? 0 : c->subscribed, false);
@@ -258,6 +264,7 @@ static void set_up(char **args) {
     mesh.hashes = calloc(mesh.slot_count, sizeof *mesh.hashes);
     mesh.name_ends = calloc(mesh.slot_count, sizeof *mesh.name_ends);
     mesh.held = calloc(mesh.groups * TYPES, sizeof *mesh.held);
+    mesh.held_count = calloc(mesh.groups * TYPES, sizeof *mesh.held_count);
 }
 
 int main(int count, char **args) {
