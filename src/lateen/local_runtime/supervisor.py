@@ -37,6 +37,8 @@ from lateen.local_runtime.objects.store import ObjectStore
 from lateen.local_runtime.plan.published import DEFAULT, Publish, gateway_pods
 from lateen.local_runtime.plan.workloads import Json
 from lateen.local_runtime.pods import images
+from lateen.local_runtime.pods.commands import write_commands
+from lateen.local_runtime.pods.container_life import Clock
 from lateen.local_runtime.pods.environment import Host
 from lateen.local_runtime.pods.injection import LocalInjector
 from lateen.local_runtime.pods.pods import Pods
@@ -190,8 +192,9 @@ class Supervisor:
             pods_directory=self._settings.state.root / "pods",
             control_socket=self._settings.state.xds_socket,
             notice=self._notices.add,
-            now=now,
+            clock=Clock(now),
         )
+        write_commands(machine.commands_directory)
         pods = Pods(machine, group, lambda ref, uid, status: runner.report(ref, uid, status))
         injector = LocalInjector(store, native_nftables=shutil.which("nft") is not None)
         runner = PodController(store, pods, injector, self._notices, lambda: controllers.wake())

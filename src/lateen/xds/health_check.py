@@ -28,6 +28,7 @@ class HealthCheck:
         self.problem: str | None = "the server closed the connection without an answer"
         """What speaks against the server's health; None once it has said that it serves."""
         self._service = service
+        self._silent = True
         self._answer = b""
         self._headers: dict[str, str] = {}
         self._connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True))
@@ -47,6 +48,10 @@ class HealthCheck:
 
     def receive(self, data: bytes) -> bytes:
         """Take bytes of the server; what is to be sent back. Bytes that are no HTTP/2 end the check."""
+        if self._silent and data.startswith(b"HTTP/1"):
+            self._end("the port speaks HTTP/1, not gRPC")
+            return b""
+        self._silent = False
         try:
             events = self._connection.receive_data(data)
         except h2.exceptions.ProtocolError as error:

@@ -66,9 +66,12 @@ class Pods:
             worker.configuration_changed()
 
     async def close(self, grace: float) -> None:
-        """End all pods at once, those that are ending already too; returns when none is left."""
+        """End all pods at once, in less time those that are ending already too; returns when none is left."""
         for ref in tuple(self._workers):
-            self.stop(ref, grace)
+            if ref in self._stopping:
+                self._group.create_task(self._workers[ref].stop(grace))
+            else:
+                self.stop(ref, grace)
         await asyncio.gather(*self._stopping.values())
 
     async def bound_logs(self) -> None:

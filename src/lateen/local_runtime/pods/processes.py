@@ -19,6 +19,8 @@ from lateen.local_runtime.sandbox.syscalls import CAPABILITIES
 PROXY_CONTAINER: Final = "istio-proxy"
 CONTROL_SOCKET: Final = "/var/run/lateen/xds.sock"
 """Where the proxy container finds the control plane."""
+COMMANDS: Final = "/opt/lateen/bin"
+"""Where it finds `pilot-agent`, which hooks and people call by name."""
 
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -37,19 +39,23 @@ _ALL_CAPABILITIES: Final = frozenset(CAPABILITIES)
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a pod's containers share: volumes, files under /etc, and the control plane's socket."""
+    """What a pod's containers share: volumes, files under /etc, and for the proxy the control plane's socket and a
+    directory of commands.
+    """
 
     volumes: Mapping[str, Volume]
     paths: Mapping[str, Path]
     files: Mapping[str, bytes]
     control_socket: Path
+    commands: Path
 
 
 def process_spec(
     container: Json, pod: Json, image: Image, around: Surroundings, lookup: Lookup, host: Host
 ) -> ProcessSpec:
     """The process of a container. Raises `NotConfigured` or `NothingToRun` with what the status shall say."""
-    base = {"PATH": _PATH, "HOSTNAME": str(pod["metadata"]["name"]), "HOME": "/", **image.env}
+    path = f"{COMMANDS}:{_PATH}" if container.get("name") == PROXY_CONTAINER else _PATH
+    base = {"PATH": path, "HOSTNAME": str(pod["metadata"]["name"]), "HOME": "/", **image.env}
     environment = container_environment(container, pod, base, lookup, host)
     command = [expand(str(part), environment) for part in container.get("command") or ()]
     args = [expand(str(part), environment) for part in container.get("args") or ()]
@@ -112,8 +118,14 @@ def _mounts(container: Json, environment: Mapping[str, str], around: Surrounding
         if not target.startswith("/"):
             raise NotConfigured(f'volumeMounts: mountPath "{target}" must be absolute')
         fixed = isinstance(around.volumes[name], Files)
-        source = around.paths[name] / _sub_path(wanted, environment)
-        mounts.append(Mount(source=source, target=target, read_only=fixed or bool(wanted.get("readOnly"))))
+        mounts.append(
+            Mount(
+                source=around.paths[name],
+                inside=_sub_path(wanted, environment),
+                target=target,
+                read_only=fixed or bool(wanted.get("readOnly")),
+            )
+        )
     return mounts
 
 
@@ -122,13 +134,16 @@ def _sub_path(wanted: Json, environment: Mapping[str, str]) -> str:
     path = PurePosixPath(text)
     if path.is_absolute() or ".." in path.parts:
         raise NotConfigured(f'volumeMounts: subPath "{text}" must be relative and without ".."')
-    return str(path)
+    return "" if str(path) == "." else str(path)
 
 
 def _control_mounts(container: Json, around: Surroundings) -> Sequence[Mount]:
     if container.get("name") != PROXY_CONTAINER:
         return ()
-    return (Mount(source=around.control_socket, target=CONTROL_SOCKET, read_only=True),)
+    return (
+        Mount(source=around.control_socket, target=CONTROL_SOCKET, read_only=True),
+        Mount(source=around.commands, target=COMMANDS, read_only=True),
+    )
 
 
 def _first(key: str, contexts: Sequence[Json]) -> Any:

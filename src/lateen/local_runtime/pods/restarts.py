@@ -1,5 +1,6 @@
 """Whether and when a container that has ended is started again. Pure; the numbers are the kubelet's."""
 
+from enum import Enum
 from typing import Final
 
 import msgspec
@@ -11,11 +12,25 @@ _LONGEST: Final = 300.0
 _FORGOTTEN_AFTER: Final = 600.0
 
 
-def restarts(policy: str, outcome: Terminated, init: bool) -> bool:
-    """Whether a pod with this restartPolicy starts the container again; an init container that succeeded is done."""
+class Role(Enum):
+    """What a container is in its pod."""
+
+    INIT = "init"
+    SIDECAR = "sidecar"
+    """An init container that goes on running beside the others."""
+    MAIN = "main"
+
+
+def restarts(policy: str, outcome: Terminated, role: Role) -> bool:
+    """Whether a pod with this restartPolicy starts the container again.
+
+    A sidecar is always started again; an init container that succeeded is done.
+    """
+    if role is Role.SIDECAR:
+        return True
     if policy == "Never":
         return False
-    return outcome.exit_code != 0 or (policy == "Always" and not init)
+    return outcome.exit_code != 0 or (policy == "Always" and role is Role.MAIN)
 
 
 class BackOff(msgspec.Struct, frozen=True):

@@ -38,10 +38,14 @@ INITIALISING: Final = Waiting("PodInitializing")
 
 
 class Container(msgspec.Struct, frozen=True, kw_only=True):
-    """One container. `started` waits for its startup probe, `ready` for its readiness probe as well."""
+    """One container. `started` waits for its startup probe, `ready` for its readiness probe as well.
+
+    A sidecar is an init container that goes on running beside the others (`restartPolicy: Always`).
+    """
 
     name: str
     image: str
+    sidecar: bool = False
     state: ContainerState = CREATING
     last: Terminated | None = None
     restarts: int = 0
@@ -79,10 +83,18 @@ def initial_state(pod: Json, now: datetime) -> PodState:
     spec = pod["spec"]
     waiting = INITIALISING if spec.get("initContainers") else CREATING
     return PodState(
-        init=tuple(_container(c, INITIALISING) for c in spec.get("initContainers") or ()),
+        init=tuple(
+            msgspec.structs.replace(_container(c, INITIALISING), sidecar=is_sidecar(c))
+            for c in spec.get("initContainers") or ()
+        ),
         containers=tuple(_container(c, waiting) for c in spec.get("containers") or ()),
         since=now,
     )
+
+
+def is_sidecar(init_container: Json) -> bool:
+    """Whether an init container of a spec is a native sidecar."""
+    return bool(init_container.get("restartPolicy") == "Always")
 
 
 def ended(exit_code: int, since: datetime, until: datetime) -> Terminated:
@@ -95,11 +107,12 @@ def phase(state: PodState, restart_policy: str) -> str:
     if state.failed:
         return "Failed"
     if not _initialised(state):
-        ended_for_good = restart_policy == "Never" and any(_failed(c) for c in state.init)
+        ended_for_good = restart_policy == "Never" and any(_failed(c) and not c.sidecar for c in state.init)
         return "Failed" if ended_for_good else "Pending"
     if any(isinstance(c.state, Waiting) and c.last is None for c in state.containers):
         return "Pending"
-    if any(isinstance(c.state, Running) for c in state.containers) or restart_policy == "Always":
+    runs = [c for c in (*state.containers, *_sidecars(state)) if isinstance(c.state, Running)]
+    if runs or restart_policy == "Always":
         return "Running"
     if not any(_failed(c) or _waits_after_failure(c) for c in state.containers):
         return "Succeeded"
@@ -137,7 +150,22 @@ def _container(spec: Json, state: ContainerState) -> Container:
 
 
 def _initialised(state: PodState) -> bool:
-    return all(isinstance(c.state, Terminated) and c.state.exit_code == 0 for c in state.init)
+    """Whether the containers may start; once one has, whatever happens to a sidecar changes nothing about it."""
+    return not _uninitialised(state)
+
+
+def _uninitialised(state: PodState) -> list[str]:
+    if any(not isinstance(c.state, Waiting) or c.last is not None for c in state.containers):
+        return []
+    return [c.name for c in state.init if not (c.started if c.sidecar else _succeeded(c))]
+
+
+def _sidecars(state: PodState) -> list[Container]:
+    return [c for c in state.init if c.sidecar]
+
+
+def _succeeded(container: Container) -> bool:
+    return isinstance(container.state, Terminated) and container.state.exit_code == 0
 
 
 def _failed(container: Container) -> bool:
@@ -150,9 +178,10 @@ def _waits_after_failure(container: Container) -> bool:
 
 def _conditions(state: PodState, policy: str, before: Json, now: datetime) -> list[Json]:
     over = phase(state, policy) == "Succeeded"
-    incomplete = [c.name for c in state.init if not (isinstance(c.state, Terminated) and c.state.exit_code == 0)]
-    unready = [c.name for c in state.containers if not c.ready]
-    initialised = _verdict(incomplete, "ContainersNotInitialized", "containers with incomplete status", over=False)
+    unready = [c.name for c in (*_sidecars(state), *state.containers) if not c.ready]
+    initialised = _verdict(
+        _uninitialised(state), "ContainersNotInitialized", "containers with incomplete status", over=False
+    )
     ready = _verdict(unready, "ContainersNotReady", "containers with unready status", over=over)
     wanted = [
         ("Initialized", initialised),
@@ -194,8 +223,8 @@ def _status(container: Container, pod: Json) -> Json:
 
 
 def _init_status(container: Container, pod: Json) -> Json:
-    succeeded = isinstance(container.state, Terminated) and container.state.exit_code == 0
-    return _status(msgspec.structs.replace(container, ready=succeeded), pod)
+    ready = container.ready if container.sidecar else _succeeded(container)
+    return _status(msgspec.structs.replace(container, ready=ready), pod)
 
 
 def _state(state: ContainerState) -> Json:

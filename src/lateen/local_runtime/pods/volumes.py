@@ -1,10 +1,13 @@
 """A pod's volumes: what each contains (pure), and writing them where the sandbox can bind them (edge).
 
-Each volume is a directory under the pod's state directory. The sandbox binds it at the mount paths.
+Each volume is a directory under the pod's state directory, or one that outlives the pod for a claim. The sandbox binds
+it at the mount paths. Files of objects are laid out as a kubelet does it: names are links through `..data`, which is
+exchanged as a whole when the objects change, so a reader sees all of the old or all of the new.
 """
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, assert_never
@@ -22,6 +25,7 @@ from lateen.local_runtime.pods.environment import (
     resource_field,
 )
 
+_DATA: Final = "..data"
 _SHARED: Final = 0o1777
 """As Kubernetes leaves an emptyDir: every container of the pod may write, whatever its uid."""
 
@@ -43,11 +47,18 @@ class Files(msgspec.Struct, frozen=True):
     files: Mapping[str, Contents]
 
 
+class Kept(msgspec.Struct, frozen=True):
+    """The directory of a PersistentVolumeClaim, which other pods may have had before and may have later."""
+
+    namespace: str
+    claim: str
+
+
 class RefusedVolume(Exception):
     """A volume that the local mesh does not provide; the message says why and what to use."""
 
 
-Volume = Scratch | Files
+Volume = Scratch | Files | Kept
 
 
 def plan_volumes(pod: Json, lookup: Lookup, host: Host) -> dict[str, Volume]:
@@ -55,20 +66,22 @@ def plan_volumes(pod: Json, lookup: Lookup, host: Host) -> dict[str, Volume]:
 
     Raises `NotConfigured` for objects not there (yet), `RefusedVolume` for kinds that are not provided.
     """
-    return {str(v["name"]): _volume(v, pod, lookup, host) for v in pod["spec"].get("volumes") or ()}
+    return {_named(v["name"]): _volume(v, pod, lookup, host) for v in pod["spec"].get("volumes") or ()}
 
 
-def write_volumes(volumes: Mapping[str, Volume], directory: Path, fs_group: int | None) -> dict[str, Path]:
-    """Write all volumes under `directory`; each one's path by name.
+def write_volumes(
+    volumes: Mapping[str, Volume], directory: Path, claims: Path, fs_group: int | None
+) -> dict[str, Path]:
+    """Write all volumes under `directory`, those of claims under `claims`; each one's path by name.
 
     Group ownership follows the pod's `fsGroup`. Without one files are readable as their modes say, by root's group.
     """
     written = {}
     for name, volume in volumes.items():
-        path = directory / name
+        path = claims / volume.namespace / volume.claim if isinstance(volume, Kept) else directory / name
         path.mkdir(parents=True, exist_ok=True)
         match volume:
-            case Scratch():
+            case Scratch() | Kept():
                 path.chmod(_SHARED)
             case Files(files=files):
                 _write_files(path, files, fs_group)
@@ -80,9 +93,13 @@ def write_volumes(volumes: Mapping[str, Volume], directory: Path, fs_group: int 
     return written
 
 
-def remove_volumes(directory: Path) -> None:
-    """Remove what `write_volumes` wrote and the containers left in it."""
-    shutil.rmtree(directory, ignore_errors=True)
+def update_volumes(
+    before: Mapping[str, Volume], after: Mapping[str, Volume], paths: Mapping[str, Path], fs_group: int | None
+) -> None:
+    """Bring volumes that were written to where objects are now; only what differs is touched."""
+    for name, volume in after.items():
+        if isinstance(volume, Files) and name in paths and volume != before.get(name):
+            _write_files(paths[name], volume.files, fs_group)
 
 
 def _volume(volume: Json, pod: Json, lookup: Lookup, host: Host) -> Volume:
@@ -92,6 +109,8 @@ def _volume(volume: Json, pod: Json, lookup: Lookup, host: Host) -> Volume:
     match kinds[0] if kinds else "emptyDir":
         case "emptyDir":
             return Scratch()
+        case "persistentVolumeClaim":
+            return _claim(str(source.get("claimName")), _namespace(pod), lookup)
         case "configMap" | "secret" | "downwardAPI" | "projected" as kind:
             sources: Iterable[Json] = source.get("sources") or () if kind == "projected" else ({kind: source},)
             mode = _mode(source.get("defaultMode"), 0o644)
@@ -107,8 +126,22 @@ def _volume(volume: Json, pod: Json, lookup: Lookup, host: Host) -> Volume:
         case kind:
             raise RefusedVolume(
                 f'volume "{name}": {kind} is not provided here; '
-                "there are emptyDir, configMap, secret, downwardAPI and projected"
+                "there are emptyDir, configMap, secret, downwardAPI, projected and persistentVolumeClaim"
             )
+
+
+def _named(name: object) -> str:
+    """A name that is to be a directory's."""
+    text = str(name)
+    if "/" in text or text.startswith("."):
+        raise RefusedVolume(f'"{text}" is not a name: write lower case letters, digits and "-"')
+    return text
+
+
+def _claim(name: str, namespace: str, lookup: Lookup) -> Kept:
+    if lookup("PersistentVolumeClaim", namespace, name) is None:
+        raise NotConfigured(f'persistentvolumeclaim "{name}" not found')
+    return Kept(namespace, _named(name))
 
 
 def _source(source: Json, mode: int, pod: Json, lookup: Lookup, host: Host) -> dict[str, Contents]:
@@ -173,13 +206,27 @@ def _namespace(pod: Json) -> str:
 
 
 def _write_files(directory: Path, files: Mapping[str, Contents], fs_group: int | None) -> None:
+    """Write the files to a directory of their own, and let `..data` lead to it from then on."""
+    fresh = Path(tempfile.mkdtemp(prefix="..", dir=directory))
+    fresh.chmod(0o755)
     for relative, contents in files.items():
-        path = directory / relative
+        path = fresh / relative
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(path.name + ".new")
-        fresh.write_bytes(contents.data)
+        path.write_bytes(contents.data)
         # Kubernetes makes files of a pod with fsGroup readable by that group, whatever their mode says.
-        fresh.chmod(contents.mode | (0o440 if fs_group is not None else 0))
+        path.chmod(contents.mode | (0o440 if fs_group is not None else 0))
         if fs_group is not None:
-            os.chown(fresh, -1, fs_group)
-        fresh.replace(path)
+            os.chown(path, -1, fs_group)
+    data, swap = directory / _DATA, directory / "..data_tmp"
+    old = data.readlink() if data.is_symlink() else None
+    swap.symlink_to(fresh.name)
+    swap.replace(data)
+    names = {PurePosixPath(relative).parts[0] for relative in files}
+    for name in names:
+        if not (directory / name).is_symlink():
+            (directory / name).symlink_to(f"{_DATA}/{name}")
+    for link in directory.iterdir():
+        if not link.name.startswith("..") and link.name not in names:
+            link.unlink()
+    if old is not None:
+        shutil.rmtree(directory / old)

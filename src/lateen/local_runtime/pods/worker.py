@@ -1,17 +1,17 @@
-"""One pod's life: sandbox, volumes, init containers one after another, containers, probes, restarts, the end.
+"""One pod's life: sandbox, volumes, init containers one after another, sidecars among them, containers, the end.
 
-`pods.py` holds the workers of all pods. Every change of a pod's state is reported as the status the API shows.
+`container_life.py` is each container's own; `pods.py` holds the workers of all pods. Every change of a pod's state is
+reported as the status the API shows.
 """
 
 import asyncio
 import logging
 import os
 import shutil
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from signal import SIGKILL, SIGTERM
+from signal import SIGKILL
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -20,14 +20,17 @@ from lateen.config.objects import ObjectRef
 from lateen.local_runtime.errors import SandboxError, StartError
 from lateen.local_runtime.network.dns import resolv_conf
 from lateen.local_runtime.plan.workloads import Json
+from lateen.local_runtime.pods.asking import ask
+from lateen.local_runtime.pods.container_life import Clock, ContainerLife, first
 from lateen.local_runtime.pods.environment import Host, Lookup, NotConfigured
+from lateen.local_runtime.pods.hosts_file import hosts_file
 from lateen.local_runtime.pods.images import Catalogue, NothingToRun, UnknownImage
 from lateen.local_runtime.pods.logs import ContainerLogs
-from lateen.local_runtime.pods.probes import Assumed, Probe, Tally, ask, parse_probe
+from lateen.local_runtime.pods.probes import Action
 from lateen.local_runtime.pods.processes import Surroundings, process_spec
-from lateen.local_runtime.pods.restarts import BackOff, restarts
-from lateen.local_runtime.pods.status import CREATING, Running, Terminated, Waiting, ended, initial_state, pod_status
-from lateen.local_runtime.pods.volumes import RefusedVolume, plan_volumes, write_volumes
+from lateen.local_runtime.pods.restarts import Role
+from lateen.local_runtime.pods.status import CREATING, Container, Waiting, initial_state, is_sidecar, pod_status
+from lateen.local_runtime.pods.volumes import RefusedVolume, plan_volumes, update_volumes, write_volumes
 from lateen.local_runtime.sandbox.sandbox import ContainerProcess, PodSandbox, ProcessSpec, Sandboxes
 
 _T = TypeVar("_T")
@@ -48,7 +51,17 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     pods_directory: Path
     control_socket: Path
     notice: Callable[[ObjectRef, str], None]
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    clock: Clock = Clock(lambda: datetime.now(UTC))
+
+    @property
+    def claims_directory(self) -> Path:
+        """What PersistentVolumeClaims hold, as long as the mesh lives."""
+        return self.pods_directory / ".claims"
+
+    @property
+    def commands_directory(self) -> Path:
+        """Programs that the proxy's container has on its PATH."""
+        return self.pods_directory / ".commands"
 
 
 class PodWorker:
@@ -63,14 +76,17 @@ class PodWorker:
         self.processes: dict[str, ContainerProcess] = {}
         self.directory = machine.pods_directory / f"{meta['namespace']}_{meta['name']}_{meta.get('uid', '')}"
         self.logs = ContainerLogs(self.directory)
+        self.clock = machine.clock
         self.ended = asyncio.Event()
         self._machine = machine
         self._report = report
         self._status: Json = {}
+        self._lives: list[ContainerLife] = []
         self._stopping = asyncio.Event()
+        self._deadline: datetime | None = None
         self._configuration = asyncio.Event()
         self._around: Surroundings | None = None
-        self.state = initial_state(pod, machine.now())
+        self.state = initial_state(pod, self.clock.now())
 
     async def run(self) -> None:
         """Run the pod until it has ended or `stop` was called, then let go of all it held but its last status."""
@@ -88,33 +104,77 @@ class PodWorker:
             self.ended.set()
 
     async def stop(self, grace: float) -> None:
-        """SIGTERM to all containers, what is left after `grace` seconds is killed; returns when the pod is gone."""
+        """End all containers, sidecars after the others, within `grace` seconds; returns when the pod is gone.
+
+        Another call shortens what is left.
+        """
+        self._deadline = self.clock.now() + timedelta(seconds=grace)
         self._stopping.set()
-        for process in tuple(self.processes.values()):
-            process.signal(SIGTERM)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(grace):
-                await self.ended.wait()
-        for process in tuple(self.processes.values()):
-            process.signal(SIGKILL)
+        await asyncio.gather(*(life.end(grace) for life in self._lives if life.role is not Role.SIDECAR))
         await self.ended.wait()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def configuration_changed(self) -> None:
-        """Look again for what was missing."""
+        """Look again for what was missing, and let the volumes follow their objects."""
         self._configuration.set()
+        if self._around is not None and not self.ended.is_set():
+            self._around = self._followed(self._around)
 
-    async def probe(self, name: str, command: tuple[str, ...]) -> int:
-        """Run an exec probe's command in a container."""
+    def container(self, name: str) -> Container:
+        """See `container_life.Pod`."""
+        return self.state.container(name)
+
+    def change(self, name: str, *, publish: bool = True, **fields: Any) -> None:
+        """See `container_life.Pod`."""
+        self.state = self.state.with_container(msgspec.structs.replace(self.state.container(name), **fields))
+        if publish:
+            self._publish()
+
+    def notice(self, text: str) -> None:
+        """See `container_life.Pod`."""
+        self._machine.notice(self.ref, text)
+
+    async def ask(self, name: str, action: Action, seconds: float | None) -> str | None:
+        """See `container_life.Pod`."""
+        network = self._machine.sandboxes.network
+        return await ask(action, seconds, self.address, network, lambda command: self._execute(name, command))
+
+    def process_of(self, container: Json) -> ProcessSpec:
+        """See `container_life.Pod`."""
+        assert self._around is not None, "volumes are written before containers start"
+        machine = self._machine
+        image = machine.catalogue.find(str(container.get("image") or ""))
+        return process_spec(container, self.pod, image, self._around, machine.lookup, machine.host)
+
+    async def configured(
+        self, make: Callable[[], _T], waits: Callable[[Waiting], None], over: asyncio.Event
+    ) -> _T | None:
+        """See `container_life.Pod`."""
+        while not over.is_set():
+            self._configuration.clear()
+            try:
+                return make()
+            except UnknownImage as error:
+                waits(Waiting("ErrImagePull", str(error)))
+                await first(over.wait(), self.clock.sleep(_PULL_BACK_OFF))
+                if not over.is_set():
+                    waits(Waiting("ImagePullBackOff", str(error)))
+                await over.wait()
+            except (NotConfigured, NothingToRun) as error:
+                waits(Waiting("CreateContainerConfigError", str(error)))
+                await first(self._configuration.wait(), over.wait())
+        return None
+
+    async def _execute(self, name: str, command: tuple[str, ...]) -> int:
+        """Run a command of a probe or hook in a container; its exit code. Raises `OSError` where it cannot be run."""
         process = self.processes.get(name)
         if process is None or self.sandbox is None or not command:
-            return 1
+            raise OSError("the container is not running" if command else "exec.command is empty")
         sink = os.open(os.devnull, os.O_WRONLY)
         try:
             started = await self.sandbox.execute(process, command, stdout_fd=sink)
         except StartError as error:
-            self._machine.notice(self.ref, f"container {name}: its probe cannot be run: {error}")
-            return 1
+            raise OSError(str(error)) from None
         finally:
             os.close(sink)
         try:
@@ -126,21 +186,64 @@ class PodWorker:
     async def _live(self) -> None:
         if not await self._set_up():
             return
-        for container in self.pod["spec"].get("initContainers") or ():
-            if not await self._run(container, init=True):
-                return
-        for waiting in self.state.containers:
-            self._change(waiting.name, state=CREATING, publish=False)
+        spec = self.pod["spec"]
         async with asyncio.TaskGroup() as group:
-            for container in self.pod["spec"].get("containers") or ():
-                group.create_task(self._run(container, init=False))
+            if await self._initialise(spec.get("initContainers") or (), group):
+                for waiting in self.state.containers:
+                    self.change(waiting.name, state=CREATING, publish=False)
+                await self._run_all(spec.get("containers") or (), group)
+            await self._end_sidecars()
+
+    async def _initialise(self, containers: Iterable[Json], group: asyncio.TaskGroup) -> bool:
+        """Run the init containers in order, each to its end, a sidecar until it has started; whether all is well."""
+        for container in containers:
+            sidecar = is_sidecar(container)
+            life = self._begin(container, Role.SIDECAR if sidecar else Role.INIT, group)
+            if sidecar:
+                await first(life.started.wait(), self._stopping.wait())
+            elif not await life.succeeded():
+                return False
+            if self._stopping.is_set():
+                return False
+        return True
+
+    async def _run_all(self, containers: Iterable[Json], group: asyncio.TaskGroup) -> None:
+        """Start the containers in order, one that has a postStart hook before the next, and wait for their ends."""
+        lives = []
+        for container in containers:
+            life = self._begin(container, Role.MAIN, group)
+            lives.append(life)
+            if life.holds_others:
+                await first(life.attempted.wait(), self._stopping.wait())
+            if self._stopping.is_set():
+                break
+        for life in lives:
+            await life.over.wait()
+
+    async def _end_sidecars(self) -> None:
+        """The last one first, when no container is left that may need them."""
+        for life in reversed(self._lives):
+            if life.role is Role.SIDECAR:
+                await life.end(self._time_left())
+
+    def _begin(self, container: Json, role: Role, group: asyncio.TaskGroup) -> ContainerLife:
+        life = ContainerLife(container, role, self)
+        self._lives.append(life)
+        group.create_task(life.run(), name=f"{self.ref} {life.name}")
+        return life
+
+    def _time_left(self) -> float:
+        if self._deadline is None:
+            default = self.pod["spec"].get("terminationGracePeriodSeconds")
+            return 30.0 if default is None else float(default)
+        return max(0.0, (self._deadline - self.clock.now()).total_seconds())
 
     async def _set_up(self) -> bool:
         """Write the volumes and make the sandbox; whether the pod is still wanted then."""
         machine, meta, spec = self._machine, self.pod["metadata"], self.pod["spec"]
         # Known before any container runs, since volumes and environment may show it.
         self.state = msgspec.structs.replace(self.state, address=self.address)
-        self.pod = {**self.pod, "status": pod_status(self.pod, self.state, self._status, machine.now())}
+        self.pod = {**self.pod, "status": pod_status(self.pod, self.state, self._status, self.clock.now())}
         while not self._stopping.is_set():
             try:
                 hostname = str(spec.get("hostname") or meta["name"])
@@ -150,180 +253,50 @@ class PodWorker:
                 break
             except SandboxError as error:
                 self._wait_all(Waiting("FailedCreatePodSandBox", str(error)))
-                await self._pause(_RETRY_SANDBOX)
+                await first(self._stopping.wait(), self.clock.sleep(_RETRY_SANDBOX))
         self._publish()
-        return await self._configured(self._write_volumes) is not None
+        return await self.configured(self._write_volumes, self._wait_for_volumes, self._stopping) is not None
 
     def _write_volumes(self) -> Surroundings:
         machine = self._machine
         volumes = plan_volumes(self.pod, machine.lookup, machine.host)
-        group = (self.pod["spec"].get("securityContext") or {}).get("fsGroup")
         self._around = Surroundings(
             volumes=volumes,
-            paths=write_volumes(volumes, self.directory / "volumes", group),
-            files={"/etc/resolv.conf": resolv_conf(self.ref.namespace).encode()},
+            paths=write_volumes(volumes, self.directory / "volumes", machine.claims_directory, self._group()),
+            files={
+                "/etc/resolv.conf": resolv_conf(self.ref.namespace).encode(),
+                "/etc/hosts": hosts_file(self.pod, self.address).encode(),
+            },
             control_socket=machine.control_socket,
+            commands=machine.commands_directory,
         )
         return self._around
 
-    async def _run(self, container: Json, init: bool) -> bool:
-        """Run a container, again and again where its pod's policy says so; whether its last run succeeded."""
-        name, policy = str(container["name"]), self.pod["spec"].get("restartPolicy", "Always")
-        back_off = BackOff()
-        while (outcome := await self._run_once(container, init)) is not None:
-            self._change(name, state=outcome, ready=False, started=False)
-            if self._stopping.is_set() or not restarts(policy, outcome, init):
-                return outcome.exit_code == 0 and not self._stopping.is_set()
-            back_off = back_off.after(outcome)
-            if back_off.delay:
-                message = f"back-off {back_off.delay:.0f}s restarting failed container={name} pod={self.ref.name}"
-                if outcome.reason == "StartError":  # nothing else tells why: there is no log
-                    message += f": {outcome.message}"
-                self._change(name, last=outcome, state=Waiting("CrashLoopBackOff", message))
-                await self._pause(back_off.delay)
-            if self._stopping.is_set():
-                return False
-            again = self.state.container(name).restarts + 1
-            self._change(name, last=outcome, restarts=again, state=CREATING, publish=False)
-        return False
-
-    async def _run_once(self, container: Json, init: bool) -> Terminated | None:
-        """One run of a container's process to its end; None when the pod is stopped before it starts."""
-        machine, name = self._machine, str(container["name"])
-        spec = await self._configured(lambda: self._process(container), name)
-        if spec is None or self.sandbox is None or self._stopping.is_set():
-            return None
-        restart, since = self.state.container(name).restarts, machine.now()
-        log = self.logs.open(name, restart, spec.uid, spec.gid)
+    def _followed(self, around: Surroundings) -> Surroundings:
+        """What surrounds the containers once volumes show their objects as they are now; what is gone stays."""
         try:
-            process = await self.sandbox.start(spec, log)
-        except StartError as error:
-            return Terminated(128, "StartError", since, machine.now(), str(error))
-        finally:
-            os.close(log)
-        self.processes[name] = process
-        if self._stopping.is_set():
-            process.signal(SIGTERM)
-        try:
-            code = await self._watch(container, process, init)
-        finally:
-            del self.processes[name]
-        outcome = ended(code, since, machine.now())
-        return msgspec.structs.replace(outcome, message=self.logs.tail(name, restart)) if code else outcome
+            volumes = plan_volumes(self.pod, self._machine.lookup, self._machine.host)
+        except (NotConfigured, RefusedVolume):
+            return around
+        update_volumes(around.volumes, volumes, around.paths, self._group())
+        return msgspec.structs.replace(around, volumes=volumes)
 
-    async def _watch(self, container: Json, process: ContainerProcess, init: bool) -> int:
-        """The exit code of a running container; probes are asked meanwhile."""
-        name, since = str(container["name"]), self._machine.now()
-        startup = None if init else parse_probe(container.get("startupProbe"), self.pod)
-        readiness = None if init else parse_probe(container.get("readinessProbe"), self.pod)
-        self._change(name, state=Running(since), started=not startup, ready=not (init or startup or readiness))
-        if not startup and not readiness:
-            return await process.wait()
-        async with asyncio.TaskGroup() as group:
-            prober = group.create_task(self._probe(name, process, startup, readiness))
-            code = await process.wait()
-            prober.cancel()
-        return code
+    def _group(self) -> int | None:
+        group = (self.pod["spec"].get("securityContext") or {}).get("fsGroup")
+        return None if group is None else int(group)
 
-    async def _probe(
-        self, name: str, process: ContainerProcess, startup: Probe | None, readiness: Probe | None
-    ) -> None:
-        if startup is not None:
-            try:
-                async with asyncio.timeout(startup.patience):
-                    await self._ask_until(name, startup)
-            except TimeoutError:
-                self._machine.notice(self.ref, f"container {name}: startup probe failed for {startup.patience:.0f} s")
-                process.signal(SIGKILL)
-                return
-            self._change(name, started=True, ready=readiness is None)
-        if readiness is not None:
-            await self._ask_forever(name, readiness)
-
-    async def _ask_until(self, name: str, probe: Probe) -> None:
-        await asyncio.sleep(probe.initial_delay)
-        tally, attempts = Tally(), 0
-        while not tally.passed:
-            tally = tally.after(await self._ask(name, probe), probe)
-            if not tally.passed:
-                await asyncio.sleep(probe.delay(attempts, succeeded=False))
-            attempts += 1
-
-    async def _ask_forever(self, name: str, probe: Probe) -> None:
-        if isinstance(probe.action, Assumed):
-            self._machine.notice(self.ref, f"container {name}: counts as ready, {probe.action.reason}")
-            self._change(name, ready=True)
-            return
-        await asyncio.sleep(probe.initial_delay)
-        tally, attempts, succeeded = Tally(), 0, False
-        while True:
-            tally = tally.after(await self._ask(name, probe), probe)
-            if tally.passed != self.state.container(name).ready:
-                self._change(name, ready=tally.passed)
-            succeeded = succeeded or tally.passed
-            await asyncio.sleep(probe.delay(attempts, succeeded))
-            attempts += 1
-
-    async def _ask(self, name: str, probe: Probe) -> bool:
-        return await ask(probe, self.address, self._machine.sandboxes.network, lambda c: self.probe(name, c))
-
-    def _process(self, container: Json) -> ProcessSpec:
-        assert self._around is not None, "volumes are written before containers start"
-        machine = self._machine
-        image = machine.catalogue.find(str(container.get("image") or ""))
-        return process_spec(container, self.pod, image, self._around, machine.lookup, machine.host)
-
-    async def _configured(self, make: Callable[[], _T], container: str | None = None) -> _T | None:
-        """What `make` gives, once all it refers to is there; meanwhile the status says what is missing."""
-        while not self._stopping.is_set():
-            self._configuration.clear()
-            try:
-                return make()
-            except UnknownImage as error:
-                self._wait(container, Waiting("ErrImagePull", str(error)))
-                await self._pause(_PULL_BACK_OFF)
-                self._wait(container, Waiting("ImagePullBackOff", str(error)))
-                await self._stopping.wait()
-            except (NotConfigured, NothingToRun) as error:
-                reason = "CreateContainerConfigError" if container else "ContainerCreating"
-                self._wait(container, Waiting(reason, str(error)))
-                await self._first(self._configuration.wait(), self._stopping.wait())
-        return None
-
-    async def _pause(self, seconds: float) -> None:
-        """Sleep, but not longer than the pod is wanted."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
-
-    async def _first(self, *events: Awaitable[Any]) -> None:
-        tasks = [asyncio.ensure_future(event) for event in events]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-
-    def _wait(self, container: str | None, waiting: Waiting) -> None:
-        if container is None:
-            self._wait_all(waiting)
-        else:
-            self._change(container, state=waiting)
+    def _wait_for_volumes(self, waiting: Waiting) -> None:
+        self._wait_all(Waiting("ContainerCreating", waiting.message))
 
     def _wait_all(self, waiting: Waiting) -> None:
         for each in (*self.state.init, *self.state.containers):
-            self._change(each.name, state=waiting, publish=False)
+            self.change(each.name, state=waiting, publish=False)
         self._publish()
 
     def _fail(self, reason: str, message: str) -> None:
         self.state = msgspec.structs.replace(self.state, failed=(reason, message))
         self._publish()
 
-    def _change(self, name: str, *, publish: bool = True, **fields: Any) -> None:
-        self.state = self.state.with_container(msgspec.structs.replace(self.state.container(name), **fields))
-        if publish:
-            self._publish()
-
     def _publish(self) -> None:
-        self._status = pod_status(self.pod, self.state, self._status, self._machine.now())
+        self._status = pod_status(self.pod, self.state, self._status, self.clock.now())
         self._report(self._status)

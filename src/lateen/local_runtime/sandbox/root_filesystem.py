@@ -21,8 +21,10 @@ from typing import Final, Protocol, assert_never
 import msgspec
 
 from lateen.local_runtime.errors import StartError
+from lateen.local_runtime.sandbox import syscalls
 from lateen.local_runtime.sandbox.root_steps import (
     Bind,
+    BindInside,
     FreezeSystem,
     MakeDirectory,
     MakeLink,
@@ -101,15 +103,22 @@ class Host(Protocol):
         """The content of a small file; empty where there is none."""
         ...
 
+    def kind_inside(self, directory: str, path: str) -> Kind | None:
+        """What is at a path inside a directory, links followed. Raises `OSError` for one that leads out of it."""
+        ...
+
 
 class Mount(msgspec.Struct, frozen=True, kw_only=True):
     """A directory, file or unix socket of the host seen in a container at `target`.
 
-    `target` is an absolute path of the container; it is made where it is missing.
+    `target` is an absolute path of the container; it is made where it is missing. With `inside`, a relative path, what
+    is seen is that part of the directory `source`, which containers may write: links in it that lead out of it are
+    refused, and a directory is made where nothing is.
     """
 
     source: Path
     target: str
+    inside: str = ""
     read_only: bool = False
 
 
@@ -130,8 +139,9 @@ class _File(msgspec.Struct, frozen=True):
 class _Bound:
     """Something of the host. What belongs to the system may be opened; a volume never is: it is written through."""
 
-    def __init__(self, source: str, kind: Kind, *, system: bool, read_only: bool) -> None:
+    def __init__(self, source: str, kind: Kind, *, system: bool, read_only: bool, inside: str = "") -> None:
         self.source = source
+        self.inside = inside
         self.kind = kind
         self.system = system
         self.read_only = read_only
@@ -174,7 +184,16 @@ class RootFilesystem:
         kind = self._host.kind(self._host.resolve(source))
         if kind is None:
             raise StartError(f"mount at {mount.target}: its source {source} does not exist")
-        self._insert(_parts(mount.target), _Bound(source, kind, system=False, read_only=mount.read_only))
+        if mount.inside:
+            kind = self._kind_inside(mount)
+        bound = _Bound(source, kind, system=False, read_only=mount.read_only, inside=mount.inside)
+        self._insert(_parts(mount.target), bound)
+
+    def _kind_inside(self, mount: Mount) -> Kind:
+        try:
+            return self._host.kind_inside(str(mount.source), mount.inside) or Kind.DIRECTORY
+        except OSError as error:
+            raise StartError(f"mount at {mount.target}: subPath {mount.inside}: {error.strerror}") from None
 
     def show(self, path: Path) -> None:
         """Show a file or directory of the host at its own path, read-only; nothing happens if there is none."""
@@ -320,7 +339,7 @@ def _volume_steps(directory: _Directory, prefix: str) -> Iterator[Step]:
             yield from _volume_steps(node, f"{path}/")
         elif isinstance(node, _Bound):
             if not node.system:
-                yield Bind(node.source, path, node.kind is Kind.DIRECTORY, node.read_only)
+                yield _bind(node, path)
             yield from _steps_over(node, path)
 
 
@@ -328,9 +347,16 @@ def _steps_over(bound: _Bound, path: str) -> Iterator[Step]:
     for parts, node in bound.over.items():
         rest, directory = "/".join(parts), node.kind is Kind.DIRECTORY
         if not bound.system:
-            yield MakeMountpoint(bound.source, rest, directory)
-        yield Bind(node.source, f"{path}/{rest}", directory, node.read_only)
+            yield MakeMountpoint(bound.source, f"{bound.inside}/{rest}" if bound.inside else rest, directory)
+        yield _bind(node, f"{path}/{rest}")
         yield from _steps_over(node, f"{path}/{rest}")
+
+
+def _bind(node: _Bound, path: str) -> Step:
+    directory = node.kind is Kind.DIRECTORY
+    if node.inside:
+        return BindInside(node.source, node.inside, path, directory, node.read_only)
+    return Bind(node.source, path, directory, node.read_only)
 
 
 def _parts(path: str) -> Parts:
@@ -378,6 +404,17 @@ class ThisHost:
     def entries(self, path: str) -> list[str]:
         """Unordered."""
         return os.listdir(path)  # noqa: PTH208 names, not paths
+
+    def kind_inside(self, directory: str, path: str) -> Kind | None:
+        """As the kernel finds it when told to stay inside."""
+        try:
+            found = syscalls.open_inside(directory, path)
+        except FileNotFoundError:
+            return None
+        try:
+            return Kind.DIRECTORY if stat.S_ISDIR(os.fstat(found).st_mode) else Kind.FILE
+        finally:
+            os.close(found)
 
     def read(self, path: str) -> bytes:
         """The whole file."""

@@ -52,6 +52,19 @@ class Bind(NamedTuple):
     read_only: bool
 
 
+class BindInside(NamedTuple):
+    """Show a part of a directory of the host that containers write to; it is made, as a directory, if it is missing.
+
+    Links are followed as long as they stay inside. What was found is bound, not what its path means a moment later.
+    """
+
+    parent: str
+    inside: str
+    path: str
+    directory: bool
+    read_only: bool
+
+
 class FreezeSystem(NamedTuple):
     """Make read-only whatever has been bound so far, at once: cheaper than one by one."""
 
@@ -81,6 +94,7 @@ Step = (
     | WriteFile
     | MakeMountpoint
     | Bind
+    | BindInside
     | FreezeSystem
     | MountSpecial
     | ProtectMount
@@ -93,6 +107,7 @@ _CLASSES: Final = (
     WriteFile,
     MakeMountpoint,
     Bind,
+    BindInside,
     FreezeSystem,
     MountSpecial,
     ProtectMount,
@@ -140,6 +155,8 @@ def _carry_out(step: Step) -> None:
             _make_mountpoint(parent, path, directory)
         case Bind(source, path, directory, read_only):
             _bind(source, path, directory, read_only)
+        case BindInside(parent, inside, path, directory, read_only):
+            _bind(f"/proc/self/fd/{_open_inside(parent, inside)}", path, directory, read_only)
         case FreezeSystem():
             syscalls.make_read_only(".", recursive=True)
             syscalls.make_writable(".")
@@ -169,6 +186,14 @@ def _bind(source: str, path: str, directory: bool, read_only: bool) -> None:
         else:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
     syscalls.bind(source, path, read_only=read_only)
+
+
+def _open_inside(parent: str, inside: str) -> int:
+    try:
+        return syscalls.open_inside(parent, inside)
+    except FileNotFoundError:
+        _make_mountpoint(parent, inside, True)
+        return syscalls.open_inside(parent, inside)
 
 
 def _make_mountpoint(parent: str, path: str, directory: bool) -> None:

@@ -1,12 +1,13 @@
 """The Linux calls that Python 3.11 does not offer, through ctypes; errors are OSError naming the call and its subject.
 
-Used by the launcher and what it forks, so it imports nothing but ctypes and os, and reads no symbol twice.
+Used by the launcher and what it forks, so it imports next to nothing, and reads no symbol twice.
 """
 
 # pathlib is an import that the launcher does without; one name a line would fill a page
 # ruff: noqa: PTH123, SIM905
 
 import ctypes
+import errno
 import os
 import struct
 from typing import Final
@@ -41,6 +42,9 @@ _CAPABILITY_VERSION_3 = 0x20080522
 
 _PIVOT_ROOT = {"x86_64": 155}.get(os.uname().machine, 41)  # 41 is the number of every newer architecture
 _MOUNT_SETATTR = 442
+_OPENAT2 = 437
+_RESOLVE_NO_MAGICLINKS = 0x02
+_RESOLVE_BENEATH = 0x08
 
 CAPABILITIES: Final = (
     "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE "
@@ -117,6 +121,20 @@ def _set_mount_attributes(target: str, flags: int, *, add: int = 0, remove: int 
     _check(_syscall(*arguments), f"make {target} {'read-only' if add else 'writable'}")
 
 
+def open_inside(directory: str, path: str) -> int:
+    """A descriptor (O_PATH) of what is at a relative path; OSError if a link leads out of `directory`."""
+    parent = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        how = struct.pack("QQQ", os.O_PATH | os.O_CLOEXEC, 0, _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS)
+        found = _syscall(_OPENAT2, parent, os.fsencode(path), how, ctypes.c_size_t(len(how)))
+        number = ctypes.get_errno()
+    finally:
+        os.close(parent)
+    if found < 0:
+        raise OSError(number, "it leads out of its volume" if number == errno.EXDEV else os.strerror(number), path)
+    return int(found)
+
+
 def swap_root(new_root: str) -> None:
     """Make `new_root` (a mount point) the root of this mount namespace and let go of the old one."""
     os.chdir(new_root)
@@ -152,7 +170,16 @@ def set_process_name(name: str) -> None:
 
 
 def become(uid: int, gid: int, capabilities: frozenset[int]) -> None:
-    """Become this user with no supplementary groups and exactly these capabilities, kept over exec."""
+    """Become this user with no supplementary groups and exactly these capabilities, kept over exec.
+
+    Raises `OSError` naming the capabilities that this process does not have itself.
+    """
+    lacking = capabilities - _permitted() if capabilities else frozenset()
+    if lacking:
+        names = ", ".join(
+            CAPABILITIES[number] if number < len(CAPABILITIES) else str(number) for number in sorted(lacking)
+        )
+        raise OSError(errno.EPERM, f"the container asks for capabilities that lateen itself lacks here: {names}")
     with open("/proc/sys/kernel/cap_last_cap") as file:
         last = int(file.read())
     for number in range(last + 1):
@@ -165,6 +192,12 @@ def become(uid: int, gid: int, capabilities: frozenset[int]) -> None:
     _set_capabilities(capabilities)
     for number in capabilities:
         _prctl("CAP_AMBIENT", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, number)
+
+
+def _permitted() -> frozenset[int]:
+    with open("/proc/thread-self/status") as file:
+        (mask,) = (int(line.split()[1], 16) for line in file if line.startswith("CapPrm:"))
+    return frozenset(number for number in range(64) if mask >> number & 1)
 
 
 def _set_capabilities(capabilities: frozenset[int]) -> None:

@@ -1,154 +1,13 @@
 """A pod's life with a sandbox whose processes end when the test says so."""
 
 import asyncio
-import os
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from signal import SIGKILL, SIGTERM
 
 import pytest
+from support.pods import REF, pod, running
 
-from lateen.config.objects import ObjectRef
 from lateen.local_runtime.api.pod_access import PodUnavailable
-from lateen.local_runtime.errors import StartError
 from lateen.local_runtime.plan.services import is_ready
-from lateen.local_runtime.pods.environment import Host
-from lateen.local_runtime.pods.images import Catalogue, Image
-from lateen.local_runtime.pods.pods import Pods
-from lateen.local_runtime.pods.worker import Machine
-
-REF = ObjectRef("", "Pod", "default", "p")
-
-
-class FakeProcess:
-    def __init__(self, spec, stubborn):
-        self.spec = spec
-        self.signals = []
-        self._stubborn = stubborn
-        self._ended = asyncio.get_running_loop().create_future()
-
-    def end(self, code):
-        if not self._ended.done():
-            self._ended.set_result(code)
-
-    async def wait(self):
-        return await asyncio.shield(self._ended)
-
-    def signal(self, number):
-        self.signals.append(number)
-        if number == SIGKILL or not self._stubborn:
-            self.end(128 + number)
-
-
-class FakeSandbox:
-    def __init__(self, sandboxes):
-        self._sandboxes = sandboxes
-        self.closed = False
-
-    async def start(self, spec, stdout_fd):
-        if spec.argv[0] == "missing":
-            raise StartError('exec: "missing": executable file not found in $PATH')
-        os.write(stdout_fd, b"started\n")
-        process = FakeProcess(spec, spec.argv[0] == "stubborn")
-        await self._sandboxes.started.put(process)
-        return process
-
-    async def close(self):
-        self.closed = True
-
-
-class FakeNetwork:
-    """Connections succeed once `reachable` is set; each attempt is announced."""
-
-    def __init__(self):
-        self.reachable = False
-        self.attempts = asyncio.Queue()
-
-    async def connect(self, host, port):
-        self.attempts.put_nowait((host, port))
-        if not self.reachable:
-            raise ConnectionRefusedError
-        return FakeConnection()
-
-
-class FakeConnection:
-    def close(self):
-        pass
-
-
-class FakeSandboxes:
-    def __init__(self):
-        self.started = asyncio.Queue()
-        self.made = []
-        self.network = FakeNetwork()
-
-    async def create_pod(self, name, namespace, hostname, ip):
-        self.made.append((name, namespace, hostname, ip))
-        self.sandbox = FakeSandbox(self)
-        return self.sandbox
-
-
-class Mesh:
-    """Pods on fakes, the objects they refer to, and every status in the order reported."""
-
-    def __init__(self, group, directory):
-        self.sandboxes = FakeSandboxes()
-        self.objects = {}
-        self.notices = []
-        self.statuses = []
-        self._changed = asyncio.Condition()
-        self._group = group
-        machine = Machine(
-            sandboxes=self.sandboxes,
-            catalogue=Catalogue([{"app": Image(entrypoint=("app",)), "agent": Image(entrypoint=("agent",))}]),
-            lookup=lambda kind, namespace, name: self.objects.get((kind, namespace, name)),
-            host=Host(2, 1 << 30),
-            pods_directory=directory,
-            control_socket=directory / "xds.sock",
-            notice=lambda _, text: self.notices.append(text),
-            now=lambda: datetime(2026, 1, 1, tzinfo=UTC),
-        )
-        self.pods = Pods(machine, group, self._report)
-
-    def _report(self, _ref, _uid, status):
-        self.statuses.append(status)
-        self._group.create_task(self._announce())
-
-    async def _announce(self):
-        async with self._changed:
-            self._changed.notify_all()
-
-    @property
-    def status(self):
-        return self.statuses[-1]
-
-    def state(self, name):
-        every = self.status.get("initContainerStatuses", []) + self.status["containerStatuses"]
-        return next(s for s in every if s["name"] == name)
-
-    async def until(self, condition):
-        async with asyncio.timeout(5), self._changed:
-            await self._changed.wait_for(lambda: self.statuses and condition(self))
-
-    async def started(self):
-        async with asyncio.timeout(5):
-            return await self.sandboxes.started.get()
-
-
-@asynccontextmanager
-async def running(directory):
-    async with asyncio.TaskGroup() as group:
-        mesh = Mesh(group, directory)
-        yield mesh
-        await mesh.pods.close(0)
-
-
-def pod(init=(), restart_policy="Always", volumes=(), **container):
-    containers = [{"name": "main", "image": "app", **container}]
-    spec = {"containers": containers, "restartPolicy": restart_policy, "volumes": list(volumes)}
-    if init:
-        spec["initContainers"] = [{"name": name, "image": "app", "command": [name]} for name in init]
-    return {"metadata": {"name": "p", "namespace": "default", "uid": "u"}, "spec": spec}
 
 
 async def test_init_containers_run_in_order_and_containers_after_them(tmp_path):
@@ -220,6 +79,7 @@ async def test_a_pod_is_ready_when_its_probe_succeeds(tmp_path):
         assert not is_ready({"status": mesh.status})
         assert mesh.state("main")["started"]
         mesh.sandboxes.network.reachable = True
+        await mesh.clock.advance(1)
         await mesh.until(lambda m: is_ready({"status": m.status}))
 
 
@@ -231,6 +91,7 @@ async def test_readiness_waits_for_the_startup_probe(tmp_path):
         assert (await mesh.sandboxes.network.attempts.get())[1] == 1
         assert not mesh.state("main")["started"]
         mesh.sandboxes.network.reachable = True
+        await mesh.clock.advance(1)
         await mesh.until(lambda m: is_ready({"status": m.status}))
         assert mesh.state("main")["started"]
 

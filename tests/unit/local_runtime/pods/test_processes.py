@@ -13,6 +13,7 @@ AROUND = Surroundings(
     paths={"s": Path("/v/s"), "f": Path("/v/f")},
     files={"/etc/resolv.conf": b"nameserver 198.19.0.10\n"},
     control_socket=Path("/state/xds.sock"),
+    commands=Path("/state/commands"),
 )
 IMAGE = Image(entrypoint=("app",), cmd=("serve",), env={"I": "1"}, mounts=(Path("/opt/app"),), working_dir="/opt/app")
 
@@ -92,16 +93,21 @@ def test_mounts():
         {"name": "f", "mountPath": "/etc/f", "subPath": "key"},
     ]
     assert spec(volumeMounts=mounts).mounts == (
-        Mount(source=Path("/v/s/1/x"), target="/data"),
+        Mount(source=Path("/v/s"), inside="1/x", target="/data"),
         Mount(source=Path("/v/s"), target="/ro", read_only=True),
-        Mount(source=Path("/v/f/key"), target="/etc/f", read_only=True),
+        Mount(source=Path("/v/f"), inside="key", target="/etc/f", read_only=True),
     )
 
 
-def test_only_the_proxy_sees_the_control_planes_socket():
+def test_only_the_proxy_sees_the_control_planes_socket_and_has_its_commands():
     assert spec().mounts == ()
-    (mount,) = process_spec({"name": "istio-proxy"}, pod(), IMAGE, AROUND, lambda *_: None, Host(2, 1)).mounts
-    assert mount == Mount(source=Path("/state/xds.sock"), target="/var/run/lateen/xds.sock", read_only=True)
+    assert "lateen" not in spec().env["PATH"]
+    proxy = process_spec({"name": "istio-proxy"}, pod(), IMAGE, AROUND, lambda *_: None, Host(2, 1))
+    assert proxy.mounts == (
+        Mount(source=Path("/state/xds.sock"), target="/var/run/lateen/xds.sock", read_only=True),
+        Mount(source=Path("/state/commands"), target="/opt/lateen/bin", read_only=True),
+    )
+    assert proxy.env["PATH"].startswith("/opt/lateen/bin:")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from lateen.local_runtime.pods.restarts import BackOff, restarts
+from lateen.local_runtime.pods.restarts import BackOff, Role, restarts
 from lateen.local_runtime.pods.status import (
     Container,
     PodState,
@@ -92,20 +92,21 @@ def test_a_signalled_container_says_which_signal():
 
 
 @pytest.mark.parametrize(
-    ("policy", "code", "init", "expected"),
+    ("policy", "code", "role", "expected"),
     [
-        ("Always", 0, False, True),
-        ("Always", 1, False, True),
-        ("Always", 0, True, False),
-        ("Always", 1, True, True),
-        ("OnFailure", 0, False, False),
-        ("OnFailure", 1, False, True),
-        ("Never", 1, False, False),
-        ("Never", 1, True, False),
+        ("Always", 0, Role.MAIN, True),
+        ("Always", 1, Role.MAIN, True),
+        ("Always", 0, Role.INIT, False),
+        ("Always", 1, Role.INIT, True),
+        ("OnFailure", 0, Role.MAIN, False),
+        ("OnFailure", 1, Role.MAIN, True),
+        ("Never", 1, Role.MAIN, False),
+        ("Never", 1, Role.INIT, False),
+        ("Never", 0, Role.SIDECAR, True),
     ],
 )
-def test_who_is_started_again(policy, code, init, expected):
-    assert restarts(policy, ended(code, NOW, NOW), init) is expected
+def test_who_is_started_again(policy, code, role, expected):
+    assert restarts(policy, ended(code, NOW, NOW), role) is expected
 
 
 def test_the_back_off_doubles_up_to_five_minutes_and_forgets_after_a_long_run():
