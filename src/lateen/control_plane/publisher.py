@@ -77,7 +77,7 @@ class Publisher:
         self._audience: defaultdict[Node, dict[Subscriber, str]] = defaultdict(dict)
         """Who is offered an answer, and as part of which type; the type is empty for a proxy's views."""
         self._due: dict[Subscriber, None] = {}
-        self._failed: set[Node] = set()
+        self._failed: list[Node] = []
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._swept_at = time.monotonic()
@@ -216,6 +216,8 @@ class Publisher:
         offers: dict[str, Offer] = {}
         for type_url in subscriber.due:
             nodes = subscriber.asked.get(type_url, ())
+            if not all(isinstance(node.value, Offer) for node in nodes):
+                continue  # not to be built: what the proxy has is better than a part of what it should have
             offer = joined.get(nodes)
             if offer is None:
                 offer = joined[nodes] = _joined(nodes)
@@ -247,10 +249,14 @@ class Publisher:
                 del self._audience[node]
 
     def _report_failures(self) -> None:
-        """A bug costs one resource; say so once."""
-        failed = set(self.mesh.failures())
-        for node in failed - self._failed:
-            _log.error("cannot build %r; its last good version stays in force", node, exc_info=node.failure)
+        """A bug costs one answer; say so once, on the answer where it happened and not on those that rest on it."""
+        failed = self.mesh.failures()
+        told = {id(node.failure) for node in self._failed}
+        for node in failed:
+            if id(node.failure) not in told:
+                told.add(id(node.failure))
+                kept = "it is left out" if node.value is MISSING else "its last good version stays in force"
+                _log.error("cannot build %r; %s", node, kept, exc_info=node.failure)
         self._failed = failed
 
     # For whoever asks
@@ -276,9 +282,9 @@ class _TimeSlice:
 
 
 def _joined(nodes: tuple[Node, ...]) -> Offer:
-    parts = tuple(node.value for node in nodes if isinstance(node.value, Offer))
-    if not parts:
+    if not nodes:
         return EMPTY_OFFER
+    parts: list[Offer] = [node.value for node in nodes]
     return parts[0] if len(parts) == 1 else Offer(parts)
 
 

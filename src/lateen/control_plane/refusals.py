@@ -32,15 +32,15 @@ class Refusals:
 
     def answered(self, proxy: ProxyId, answer: Accepted | Refused, offered: Iterable[Node]) -> Refusal | None:
         """Take an answer about a type of which these nodes were offered; returns a new refusal."""
-        key = (proxy, answer.type_url)
         match answer:
             case Accepted():
-                self._standing.pop(key, None)
+                if self._standing:
+                    self._standing.pop((proxy, answer.type_url), None)
                 return None
             case Refused():
                 causes = self._causes(offered, frozenset(answer.names))
                 refusal = Refusal(proxy, answer.type_url, answer.names, answer.error, causes)
-                self._standing[key] = refusal
+                self._standing[proxy, answer.type_url] = refusal
                 self.count += 1
                 return refusal
 

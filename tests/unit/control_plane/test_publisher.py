@@ -6,13 +6,13 @@ from typing import cast
 
 import pytest
 from envoy.config.core.v3.base_pb2 import Node
-from support.worlds import service, typed
+from support.worlds import endpoint_slice, service, typed
 
 from lateen.config.store import ConfigStore
 from lateen.control_plane.publisher import Publisher
 from lateen.model.mesh import Mesh
 from lateen.xds.ads import AdsConnection
-from lateen.xds.resource import CLUSTER, Offer
+from lateen.xds.resource import CLUSTER, EMPTY_OFFER, ENDPOINT, SECRET, Offer
 
 PATIENCE_S = 5.0
 
@@ -20,16 +20,18 @@ PATIENCE_S = 5.0
 class RememberingConnection:
     """A stream of a sidecar that keeps the names of the clusters that it was offered last."""
 
-    def __init__(self, address: str = "198.18.0.2") -> None:
-        self.node = Node(id=f"sidecar~{address}~caller.default~default.svc.cluster.local", cluster="caller.default")
+    def __init__(self, address: str = "198.18.0.2", name: str = "caller") -> None:
+        self.node = Node(id=f"sidecar~{address}~{name}.default~default.svc.cluster.local", cluster="caller.default")
         self.clusters: set[str] = set()
+        self.offers: list[Mapping[str, Offer]] = []
         self._offered = asyncio.Event()
 
     def status(self) -> Mapping[str, object]:
         return {}
 
     def offer(self, offers: Mapping[str, Offer]) -> None:
-        self.clusters = {resource.name for resource in offers[CLUSTER]}
+        self.offers.append(offers)
+        self.clusters = {resource.name for resource in offers.get(CLUSTER, ())} or self.clusters
         self._offered.set()
 
     async def offered(self) -> set[str]:
@@ -96,3 +98,65 @@ async def test_a_proxy_that_comes_back_changed_is_offered_what_holds_now(publish
     second = RememberingConnection("198.18.0.9")
     publisher.opened(as_stream(second))
     assert "outbound|9080||ratings.default.svc.cluster.local" in await second.offered()
+
+
+async def test_a_stream_is_offered_only_types_that_changed_and_equal_proxies_the_same_offer(
+    publisher: Publisher,
+) -> None:
+    first, second = RememberingConnection(), RememberingConnection("198.18.0.3", "other")
+    for connection in (first, second):
+        publisher.opened(as_stream(connection))
+        await connection.offered()
+    publisher.apply(ConfigStore().apply([typed(endpoint_slice("reviews", pods=[("reviews-1", "10.0.0.9")]))]))
+    await publisher.settled()
+    assert first.offers[-1].keys() == second.offers[-1].keys() == {ENDPOINT}
+    assert first.offers[-1][ENDPOINT] is second.offers[-1][ENDPOINT]
+
+
+async def test_what_is_known_is_offered_while_the_stream_opens(publisher: Publisher) -> None:
+    first, second = RememberingConnection(), RememberingConnection("198.18.0.3", "other")
+    publisher.opened(as_stream(first))
+    await publisher.settled()
+    publisher.opened(as_stream(second))
+    assert second.clusters == first.clusters
+
+
+async def test_a_type_that_is_not_served_is_offered_as_empty(publisher: Publisher) -> None:
+    connection = RememberingConnection()
+    publisher.opened(as_stream(connection))
+    await connection.offered()
+    publisher.subscribed(as_stream(connection), SECRET)
+    await publisher.settled()
+    assert connection.offers[-1] == {SECRET: EMPTY_OFFER}
+
+
+async def test_the_first_build_is_done_once_a_proxy_has_asked_for_it(publisher: Publisher) -> None:
+    await publisher.settled()
+    assert not publisher.built.is_set()
+    publisher.opened(as_stream(RememberingConnection()))
+    await publisher.settled()
+    assert publisher.built.is_set()
+
+
+async def test_a_type_that_cannot_be_built_is_not_offered_in_part(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("lateen.translate.listeners.outbound.catch_all_cluster", broken)
+    connection = RememberingConnection()
+    publisher.opened(as_stream(connection))
+    assert REVIEWS in await connection.offered()
+    assert LISTENER not in connection.types
+    assert caplog.text.count("Traceback") == 1
+
+
+async def test_a_resource_that_cannot_be_built_costs_no_other(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lateen.translate.clusters.outbound._metadata", lambda *_: 1 / 0)
+    connection = RememberingConnection()
+    publisher.opened(as_stream(connection))
+    assert await connection.offered() >= {"BlackHoleCluster", "PassthroughCluster"}
+    assert REVIEWS not in connection.clusters
