@@ -18,7 +18,7 @@ from google.protobuf.json_format import MessageToDict
 
 from lateen.config.store import Change as ObjectChange
 from lateen.control_plane.refusals import Refusals
-from lateen.incremental.nodes import CLEAN, Node
+from lateen.incremental.nodes import CLEAN, MISSING, Node
 from lateen.incremental.tables import Change
 from lateen.model.mesh import Mesh
 from lateen.model.proxy import InvalidNode, Proxy, ProxyId, parse_node

@@ -71,6 +71,20 @@ def query(function: F) -> F:
     return ask  # type: ignore[return-value]  # `wraps` keeps the signature, which the type checker cannot see
 
 
+def surviving(question: Callable[..., V], engine: Engine, *args: Any) -> V | None:
+    """The answer of a query, or None where it fails and has no last good one.
+
+    For whoever assembles an answer from many: the others must not suffer. The failure stays on the node, and whoever
+    asked is asked again when it is mended. A ring of queries is raised all the same.
+    """
+    try:
+        return question(engine, *args)
+    except CycleError:
+        raise
+    except Exception:
+        return None
+
+
 class Engine:
     """Facts, and the memo of every query asked of them."""
 

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 import msgspec
 
+from lateen.common.hosts import is_address
 from lateen.config.kinds.endpoint_slice import EndpointSlice, SliceEndpoint
 from lateen.config.kinds.pod import Pod
 from lateen.config.objects import ObjectRef
@@ -60,6 +61,8 @@ def endpoints_of(mesh: Mesh, key: ServiceKey, port_name: str) -> tuple[Endpoint,
             continue
         numbers = [port.port for port in piece.ports if port.name == port_name and port.port is not None]
         for endpoint in piece.endpoints if numbers else ():
+            if not endpoint.addresses or not is_address(endpoint.addresses[0]):
+                continue  # a name: Envoy takes addresses only
             made = _endpoint(mesh, endpoint, ref.namespace, numbers[0])
             found.setdefault((made.address, made.port), made)
     return tuple(found[place] for place in sorted(found))

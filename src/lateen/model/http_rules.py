@@ -5,10 +5,14 @@ VirtualService `hosts`, `gateways` and `exportTo`; the oldest wins everywhere.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+
+import msgspec
 
 from lateen.common.hosts import Hostname, expand, patterns_for
 from lateen.common.labels import Selector
-from lateen.config.kinds.virtual_service import HTTPMatchRequest, VirtualService
+from lateen.config.kinds.virtual_service import MESH_GATEWAY, HTTPMatchRequest, VirtualService
 from lateen.config.objects import ObjectRef
 from lateen.incremental.engine import query
 from lateen.incremental.tables import Index
@@ -17,20 +21,18 @@ from lateen.model.audience import Audience
 from lateen.model.mesh import Mesh
 from lateen.model.visibility import EVERYONE, audiences, is_visible
 
-MESH = "mesh"
-"""The gateway name that stands for all sidecars."""
-
-_DEFAULT_EXPORT = ""
+_DEFAULT_EXPORT: Final = ""
+_ALL: Final = ""
 
 
 def attachments(gateways: Sequence[str], namespace: str) -> tuple[str, ...]:
     """Gateway names as written in an object of `namespace`, each `mesh` or `<namespace>/<name>`; none means `mesh`."""
-    return tuple(_attachment(name, namespace) for name in gateways) or (MESH,)
+    return tuple(_attachment(name, namespace) for name in gateways) or (MESH_GATEWAY,)
 
 
 def _attachment(name: str, namespace: str) -> str:
-    if name == MESH:
-        return MESH
+    if name == MESH_GATEWAY:
+        return MESH_GATEWAY
     if "/" in name:
         where, _, bare = name.partition("/")
         return f"{namespace if where == '.' else where}/{bare}"
@@ -56,11 +58,11 @@ def bound_to(virtual_service: VirtualService) -> tuple[str, ...]:
 
 
 def _mesh_hosts(virtual_service: VirtualService) -> Iterable[Hostname]:
-    return hosts(virtual_service) if MESH in bound_to(virtual_service) else ()
+    return hosts(virtual_service) if MESH_GATEWAY in bound_to(virtual_service) else ()
 
 
 def _mesh_exports(virtual_service: VirtualService) -> Iterable[str]:
-    if MESH not in bound_to(virtual_service):
+    if MESH_GATEWAY not in bound_to(virtual_service):
         return ()
     if not virtual_service.spec.export_to:
         return (_DEFAULT_EXPORT,)
@@ -68,7 +70,7 @@ def _mesh_exports(virtual_service: VirtualService) -> Iterable[str]:
 
 
 def _destination_patterns(virtual_service: VirtualService) -> Iterable[Hostname]:
-    if MESH not in bound_to(virtual_service):
+    if MESH_GATEWAY not in bound_to(virtual_service):
         return set()
     entries = (entry.destination for rule in virtual_service.spec.http for entry in rule.route)
     written = {destination.host for destination in entries if destination is not None}
@@ -83,8 +85,8 @@ def _source_matches(virtual_service: VirtualService) -> Iterable[HTTPMatchReques
                 yield match
 
 
-def _source_dependent(virtual_service: VirtualService) -> Iterable[bool]:
-    return (True,) if any(True for _ in _source_matches(virtual_service)) else ()
+def _source_dependent(virtual_service: VirtualService) -> Iterable[ObjectRef | str]:
+    return (_ALL, virtual_service.ref) if any(True for _ in _source_matches(virtual_service)) else ()
 
 
 BY_HOST = Index(VirtualService, _mesh_hosts, "virtual services by host")
@@ -92,6 +94,35 @@ BY_EXPORT = Index(VirtualService, _mesh_exports, "virtual services by export")
 BY_GATEWAY = Index(VirtualService, bound_to, "virtual services by gateway")
 BY_DESTINATION = Index(VirtualService, _destination_patterns, "virtual services by destination")
 SOURCE_DEPENDENT = Index(VirtualService, _source_dependent, "source-dependent virtual services")
+"""All of them in one bucket, and each in one of its own: whether one is there is asked more often than which are."""
+
+
+class Outline(msgspec.Struct, frozen=True):
+    """All of a VirtualService but its rules: what decides whether, where and before which others it governs a host."""
+
+    ref: ObjectRef
+    hosts: tuple[Hostname, ...]
+    attachments: tuple[str, ...]
+    export_to: tuple[str, ...]
+    age: tuple[datetime, str, str]
+
+    @property
+    def mesh_hosts(self) -> tuple[Hostname, ...]:
+        """Those that it governs on sidecars."""
+        return self.hosts if MESH_GATEWAY in self.attachments else ()
+
+
+@query
+def outline(mesh: Mesh, ref: ObjectRef) -> Outline | None:
+    """Rules are edited often, and the rest of a VirtualService hardly ever: whoever asks for this is spared the edits."""
+    found = mesh.get(VirtualService, ref)
+    if found is None:
+        return None
+    return Outline(ref, hosts(found), bound_to(found), found.spec.export_to, found.metadata.age)
+
+
+def _outlines(mesh: Mesh, refs: Iterable[ObjectRef]) -> list[Outline]:
+    return [found for ref in refs if (found := outline(mesh, ref)) is not None]
 
 
 def virtual_services_for(mesh: Mesh, host: Hostname, client_namespace: str | None) -> tuple[ObjectRef, ...]:
@@ -116,26 +147,26 @@ def virtual_services_of(mesh: Mesh, host: Hostname, client_namespace: str | None
 def _in_precedence(mesh: Mesh, refs: Iterable[ObjectRef], client: str | None) -> tuple[ObjectRef, ...]:
     """Private to the client's namespace, then exported to it by name, then public; the oldest first in each."""
     ranked = []
-    for virtual_service in (found for ref in refs if (found := mesh.get(VirtualService, ref))):
-        owner = virtual_service.metadata.namespace
-        seen_by = audiences(export_to(mesh, virtual_service), owner)
+    for found in _outlines(mesh, refs):
+        owner = found.ref.namespace
+        seen_by = audiences(_export_to(mesh, found), owner)
         if EVERYONE in seen_by:
-            ranked.append((2, virtual_service.metadata.age, virtual_service.ref))
+            ranked.append((2, found.age, found.ref))
         elif client in seen_by:
-            ranked.append((0 if owner == client else 1, virtual_service.metadata.age, virtual_service.ref))
+            ranked.append((0 if owner == client else 1, found.age, found.ref))
     return tuple(ref for _, _, ref in sorted(ranked))
 
 
-def export_to(mesh: Mesh, virtual_service: VirtualService) -> tuple[str, ...]:
+def _export_to(mesh: Mesh, found: Outline) -> tuple[str, ...]:
     """The export list in force: the object's, else the mesh's default."""
-    return virtual_service.spec.export_to or mesh_config.default_virtual_service_export_to(mesh)
+    return found.export_to or mesh_config.default_virtual_service_export_to(mesh)
 
 
-def virtual_services_for_gateway(mesh: Mesh, gateway: ObjectRef, client_namespace: str) -> tuple[ObjectRef, ...]:
+def virtual_services_for_gateway(mesh: Mesh, gateway: ObjectRef, client_namespace: str) -> tuple[Outline, ...]:
     """The VirtualServices that name a Gateway and that gateway proxies of the namespace see, oldest first."""
-    found = [mesh.get(VirtualService, ref) for ref in mesh.find(BY_GATEWAY, gateway_attachment(gateway))]
-    seen = [vs for vs in found if vs and is_visible(export_to(mesh, vs), vs.metadata.namespace, client_namespace)]
-    return tuple(vs.ref for vs in sorted(seen, key=lambda vs: vs.metadata.age))
+    found = _outlines(mesh, mesh.find(BY_GATEWAY, gateway_attachment(gateway)))
+    seen = [each for each in found if is_visible(_export_to(mesh, each), each.ref.namespace, client_namespace)]
+    return tuple(sorted(seen, key=lambda each: each.age))
 
 
 # What depends on the client
@@ -144,14 +175,14 @@ def virtual_services_for_gateway(mesh: Mesh, gateway: ObjectRef, client_namespac
 @query
 def source_selectors(mesh: Mesh) -> tuple[Selector, ...]:
     """Every selector that any VirtualService's `sourceLabels` uses, sorted."""
-    found = (mesh.get(VirtualService, ref) for ref in mesh.find(SOURCE_DEPENDENT, True))
+    found = (mesh.get(VirtualService, ref) for ref in mesh.find(SOURCE_DEPENDENT, _ALL))
     matches = [match for virtual_service in found if virtual_service for match in _source_matches(virtual_service)]
     return tuple(sorted({Selector.of(match.source_labels) for match in matches if match.source_labels}))
 
 
 def depends_on_source(mesh: Mesh, ref: ObjectRef) -> bool:
     """Whether some rule of the VirtualService looks at the client's labels or namespace."""
-    return ref in mesh.find(SOURCE_DEPENDENT, True)
+    return bool(mesh.find(SOURCE_DEPENDENT, ref))
 
 
 def admits(match: HTTPMatchRequest, audience: Audience | None) -> bool:
@@ -164,7 +195,7 @@ def admits(match: HTTPMatchRequest, audience: Audience | None) -> bool:
 @query
 def source_dependent_hosts(mesh: Mesh) -> tuple[Hostname, ...]:
     """Hosts whose routes on sidecars may look at the client, sorted."""
-    return _hosts_of(mesh, mesh.find(SOURCE_DEPENDENT, True))
+    return _hosts_of(mesh, mesh.find(SOURCE_DEPENDENT, _ALL))
 
 
 @query
@@ -198,7 +229,4 @@ def hosts_routed_to(mesh: Mesh, destination: Hostname) -> tuple[Hostname, ...]:
 
 
 def _hosts_of(mesh: Mesh, refs: Iterable[ObjectRef]) -> tuple[Hostname, ...]:
-    found = (mesh.get(VirtualService, ref) for ref in refs)
-    return tuple(
-        sorted({host for virtual_service in found if virtual_service for host in _mesh_hosts(virtual_service)})
-    )
+    return tuple(sorted({host for found in _outlines(mesh, refs) for host in found.mesh_hosts}))

@@ -6,9 +6,9 @@ namespaces that look special to it put in their place. A question about a view n
 
 from collections.abc import Callable, Iterable
 
-from lateen.incremental.engine import query
+from lateen.incremental.engine import query, surviving
 from lateen.model.mesh import Mesh
-from lateen.model.services import service_namespaces
+from lateen.model.services import service_namespaces, services_in
 from lateen.model.traffic_policy import client_rule_hosts
 from lateen.model.views import EndpointView, GatewayView, InboundView, OutboundView, Views
 from lateen.model.workloads import Locality
@@ -25,7 +25,7 @@ from lateen.translate.listeners.inbound import virtual_inbound
 from lateen.translate.listeners.outbound import (
     http_listener,
     http_ports_in,
-    tcp_listeners_in,
+    tcp_listeners_of,
     virtual_outbound,
 )
 from lateen.translate.routes.gateway import gateway_route_configuration
@@ -71,7 +71,8 @@ def clusters(mesh: Mesh, view: OutboundView, gateway: bool) -> Offer:
 
 @query
 def _public_clusters(mesh: Mesh, gateway: bool) -> tuple[tuple[str, Offer], ...]:
-    return tuple((ns, _clusters_in(mesh, ns, None, gateway)) for ns in service_namespaces(mesh))
+    found = ((ns, surviving(_clusters_in, mesh, ns, None, gateway)) for ns in service_namespaces(mesh))
+    return tuple((ns, part) for ns, part in found if part is not None)
 
 
 @query
@@ -134,8 +135,13 @@ def listeners(mesh: Mesh, view: OutboundView) -> Offer:
 @query
 def _public_listeners(mesh: Mesh) -> Offer:
     namespaces = service_namespaces(mesh)
-    shared = [http_listener(mesh, port) for port in _http_ports(mesh)]
-    return Offer([virtual_outbound(mesh), *shared, *(tcp_listeners_in(mesh, ns) for ns in namespaces)])
+    http = _built(http_listener, mesh, ((port,) for port in _http_ports(mesh)))
+    return Offer([virtual_outbound(mesh), http, *(_tcp_listeners_in(mesh, ns) for ns in namespaces)])
+
+
+@query
+def _tcp_listeners_in(mesh: Mesh, namespace: str) -> Offer:
+    return _built(tcp_listeners_of, mesh, ((key,) for key in services_in(mesh, namespace)))
 
 
 @query
@@ -180,14 +186,8 @@ def _special_namespaces(mesh: Mesh, client_namespace: str) -> frozenset[str]:
     return namespaces_of(mesh, client_rule_hosts(mesh, client_namespace))
 
 
-def _built(resource: Callable[..., Resource | None], mesh: Mesh, arguments: Iterable[tuple[object, ...]]) -> Offer:
-    """The resources for each of the arguments. One that cannot be built is left out: the others must not suffer."""
-    found: list[Resource] = []
-    for args in arguments:
-        try:
-            built = resource(mesh, *args)
-        except Exception:
-            continue
-        if built is not None:
-            found.append(built)
-    return Offer(found)
+def _built(
+    question: Callable[..., Resource | Offer | None], mesh: Mesh, arguments: Iterable[tuple[object, ...]]
+) -> Offer:
+    """The answers for each of the arguments. One that cannot be built is left out: the others must not suffer."""
+    return Offer(found for args in arguments if (found := surviving(question, mesh, *args)) is not None)

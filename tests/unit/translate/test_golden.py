@@ -59,7 +59,7 @@ def test_configuration(case: Path, request: pytest.FixtureRequest) -> None:
     if request.config.getoption("--golden"):
         expected.mkdir(exist_ok=True)
         for name in TYPES.values():
-            text = yaml.safe_dump(found[name], sort_keys=False, allow_unicode=True, width=120)
+            text = yaml.safe_dump(found[name], sort_keys=True, allow_unicode=True, width=120)
             (expected / f"{name}.yaml").write_text(text)
     for name in TYPES.values():
         assert found[name] == yaml.safe_load((expected / f"{name}.yaml").read_text()), name

@@ -11,7 +11,7 @@ from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 
 from lateen.config.kinds.mesh_config import InboundTrafficMode
 from lateen.config.values import Duration
-from lateen.incremental.engine import query
+from lateen.incremental.engine import query, surviving
 from lateen.model import mesh_config, traffic_policy
 from lateen.model.mesh import Mesh
 from lateen.model.services import service
@@ -34,7 +34,8 @@ _FOR_EVER = Duration(seconds=9223372035)
 @query
 def inbound_clusters(mesh: Mesh, view: InboundView) -> Offer:
     """A cluster for each declared port, and the one for all other ports."""
-    return Offer([*(inbound_cluster(mesh, port) for port in view.ports), inbound_passthrough_cluster(mesh)])
+    found = (surviving(inbound_cluster, mesh, port) for port in view.ports)
+    return Offer([*(cluster for cluster in found if cluster is not None), inbound_passthrough_cluster(mesh)])
 
 
 @query

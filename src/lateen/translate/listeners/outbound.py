@@ -112,16 +112,14 @@ def http_ports_in(mesh: Mesh, namespace: str) -> frozenset[int]:
 
 
 @query
-def tcp_listeners_in(mesh: Mesh, namespace: str) -> Offer:
-    """The listeners of a namespace's TCP services."""
+def tcp_listeners_of(mesh: Mesh, key: ServiceKey) -> Offer:
+    """The listeners of a service's TCP ports."""
+    found = service(mesh, key)
     listeners: list[Resource] = []
-    for key in services_in(mesh, namespace):
-        found = service(mesh, key)
-        for port in found.ports if found is not None else ():
-            if found is not None and port.protocol_class is ProtocolClass.TCP:
-                report_virtual_services(mesh, found, port)
-                addresses = _addresses(mesh, found, port)
-                listeners.extend(tcp_listener(mesh, address, key, port.number) for address in addresses)
+    for port in found.ports if found is not None else ():
+        if found is not None and port.protocol_class is ProtocolClass.TCP:
+            report_virtual_services(mesh, found, port)
+            listeners.extend(tcp_listener(mesh, at, key, port.number) for at in _addresses(mesh, found, port))
     return Offer(listeners)
 
 

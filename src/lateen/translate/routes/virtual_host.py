@@ -13,7 +13,7 @@ from lateen.config.objects import ObjectRef
 from lateen.incremental.engine import query
 from lateen.model import mesh_config, traffic_policy
 from lateen.model.audience import Audience
-from lateen.model.http_rules import MESH
+from lateen.config.kinds.virtual_service import MESH_GATEWAY
 from lateen.model.mesh import Mesh
 from lateen.model.services import ServiceKey, service
 from lateen.model.traffic_policy import NO_RULE, Rule
@@ -53,7 +53,7 @@ def virtual_host(mesh: Mesh, key: ServiceKey, port: int, look: Look) -> Resource
     out = VirtualHost(name=names.virtual_host(key.hostname, port), include_request_attempt_count=True)
     out.domains.append(own_domain(found))
     out.domains.extend(d for d in other_domains(found, local=look.local) if d not in look.withheld)
-    ruled = _governed_routes(mesh, look.governing, Scope((MESH,), port, look.audience))
+    ruled = _governed_routes(mesh, look.governing, Scope((MESH_GATEWAY,), port, look.audience))
     if ruled:
         out.routes.extend(ruled)
     else:
@@ -66,7 +66,7 @@ def orphan_virtual_host(
     mesh: Mesh, host: Hostname, port: int, governing: tuple[ObjectRef, ...], audience: Audience | None
 ) -> Resource | None:
     """The chunk of a VirtualService host that is no service; None where its rules yield no route."""
-    ruled = _governed_routes(mesh, governing, Scope((MESH,), port, audience))
+    ruled = _governed_routes(mesh, governing, Scope((MESH_GATEWAY,), port, audience))
     if not ruled:
         return None
     name = names.virtual_host(host, port)

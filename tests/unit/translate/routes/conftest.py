@@ -10,7 +10,7 @@ from google.protobuf.json_format import MessageToDict
 
 from lateen.config.kinds.virtual_service import VirtualService
 from lateen.model.audience import Audience
-from lateen.model.http_rules import MESH
+from lateen.config.kinds.virtual_service import MESH_GATEWAY
 from lateen.translate.routes.rules import Scope, routes
 
 SERVICES = """
@@ -38,7 +38,7 @@ def routes_of(mesh_of) -> Callable[..., list[Any]]:
     def translate(
         http: str,
         *others: str,
-        attachment: str = MESH,
+        attachment: str = MESH_GATEWAY,
         port: int = 9080,
         audience: Audience | None = None,
         messages: bool = False,
