@@ -164,7 +164,7 @@ def test_a_wrong_type_is_reported_at_its_path(found: vs.VirtualService, wrong: A
     assert [problem.path for problem in decoded.problems] == [("spec", "http", 0, "timeout")]
 
 
-@given(st.integers(-(10**12), 10**12))
+@given(st.integers(0, 9_223_372_035 * 10**6))
 def test_durations_survive_their_text(microseconds: int) -> None:
     duration = Duration(microseconds=microseconds)
     assert abs(Duration.parse(str(duration)) - duration) <= timedelta(microseconds=1)

@@ -29,17 +29,21 @@ UInt64 = Annotated[int, Meta(ge=0)]
 JsonObject = Mapping[str, Any]
 """A message that is accepted as it is and not looked into."""
 
+_LONGEST = 9_223_372_035
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h)")
 
 
 class Duration(timedelta):
-    """A time span written as in Istio's API: `10s`, `1.5s`, `250ms`, `1h30m`."""
+    """A time span written as in Istio's API: `10s`, `1.5s`, `250ms`, `1h30m`.
+
+    What is read is never below zero, nor more than Envoy takes: the seconds whose nanoseconds fit into 64 bits.
+    """
 
     @classmethod
     @lru_cache(maxsize=1024)  # a configuration has few different ones
     def parse(cls, text: str) -> Self:
-        """Raises `ValueError` when the text is not a duration."""
+        """Raises `ValueError` when the text is not a duration, or not one in range."""
         digits = text.removeprefix("-")
         parts = _PART.findall(digits)
         if digits == "0":
@@ -49,7 +53,11 @@ class Duration(timedelta):
                 f"`{text}` is not a duration: write a number and a unit, such as `10s`, `250ms` or `1h30m`"
             )
         seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
-        return cls(seconds=-seconds if text.startswith("-") else seconds)
+        if seconds and text.startswith("-"):
+            raise ValueError(f"`{text}` is below zero; write 0s or more, such as `10s`")
+        if seconds > _LONGEST:
+            raise ValueError(f"`{text}` is too long; write at most `{_LONGEST}s`, which is 292 years")
+        return cls(seconds=seconds)
 
     def __str__(self) -> str:
         """Seconds with at most six decimals, as protobuf's JSON writes durations: `1.5s`."""
