@@ -8,7 +8,7 @@ from lateen.config.objects import ObjectRef
 from lateen.incremental.nodes import Node
 from lateen.model.mesh import Mesh
 from lateen.model.proxy import ProxyId
-from lateen.xds.resource import Resource
+from lateen.xds.resource import PUSH_ORDER, Resource
 from lateen.xds.stream import Accepted, Refused
 
 
@@ -28,37 +28,45 @@ class Refusals:
     def __init__(self, mesh: Mesh) -> None:
         self._mesh = mesh
         self._standing: dict[tuple[ProxyId, str], Refusal] = {}
+        self._accepted_at: dict[tuple[ProxyId, str], int] = {}
         self.count = 0
 
     def answered(self, proxy: ProxyId, answer: Accepted | Refused, offered: Iterable[Node]) -> Refusal | None:
         """Take an answer about a type of which these nodes were offered; returns a new refusal."""
+        key = (proxy, answer.type_url)
         match answer:
             case Accepted():
-                if self._standing:
-                    self._standing.pop((proxy, answer.type_url), None)
+                self._accepted_at[key] = self._mesh.revision
+                self._standing.pop(key, None)
                 return None
             case Refused():
-                causes = self._causes(offered, frozenset(answer.names))
+                causes = self._causes(offered, frozenset(answer.names), self._accepted_at.get(key, 0))
                 refusal = Refusal(proxy, answer.type_url, answer.names, answer.error, causes)
-                self._standing[proxy, answer.type_url] = refusal
+                self._standing[key] = refusal
                 self.count += 1
                 return refusal
 
     def forget(self, proxy: ProxyId) -> None:
-        """Drop what a proxy refused: it is gone."""
-        for key in [key for key in self._standing if key[0] == proxy]:
-            del self._standing[key]
+        """Drop what is known of a proxy: it is gone."""
+        self._standing = {key: value for key, value in self._standing.items() if key[0] != proxy}
+        for type_url in PUSH_ORDER:
+            self._accepted_at.pop((proxy, type_url), None)
 
     def standing(self) -> list[Refusal]:
         """Every refusal in force."""
         return list(self._standing.values())
 
-    def _causes(self, offered: Iterable[Node], names: frozenset[str]) -> tuple[ObjectRef, ...]:
+    def _causes(self, offered: Iterable[Node], names: frozenset[str], accepted_at: int) -> tuple[ObjectRef, ...]:
+        """The objects behind the refused resources: those that changed since the proxy accepted the type, if any did.
+
+        A route configuration rests on the whole mesh, and what was accepted before is not to blame.
+        """
         refused = {
             node
             for offer in offered
             for node in self._mesh.beneath(offer)
             if isinstance(node.value, Resource) and node.value.name in names
         }
-        facts = {fact for node in refused for fact in self._mesh.behind(node)}
+        recent = {fact for node in refused for fact in self._mesh.behind(node, accepted_at)}
+        facts = recent or {fact for node in refused for fact in self._mesh.behind(node)}
         return tuple(sorted(key for of, key in facts if isinstance(of, type) and isinstance(key, ObjectRef)))

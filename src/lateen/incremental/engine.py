@@ -330,9 +330,10 @@ class Engine:
 
     # Provenance
 
-    def behind(self, node: Node) -> set[Fact]:
-        """Every fact that the node's answer rests on, through nested queries."""
-        return {(cell.of, cell.key) for cell in self._below([node]) if isinstance(cell, Cell)}
+    def behind(self, node: Node, since: int = 0) -> set[Fact]:
+        """The facts that the node's answer rests on, through nested queries: all, or those changed after a revision."""
+        cells = (cell for cell in self._below([node]) if isinstance(cell, Cell))
+        return {(cell.of, cell.key) for cell in cells if cell.changed > since or not since}
 
     def beneath(self, node: Node) -> list[Node]:
         """The node and every answer that it rests on."""

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 import msgspec
 
+from lateen.common.hosts import is_address
 from lateen.model.workloads import Locality
 
 
@@ -54,12 +55,15 @@ def parse_node(node_id: str, metadata: Mapping[str, object], locality: Locality)
         raise InvalidNode(f"node id {node_id!r}: type {kind!r} is neither `sidecar` nor `router`") from None
     pod, _, id_namespace = name.rpartition(".")
     namespace = str(metadata.get("NAMESPACE") or id_namespace or domain.split(".", 1)[0])
-    listed = [text.strip() for text in str(metadata.get("INSTANCE_IPS") or "").split(",") if text.strip()]
+    listed = [text.strip() for text in str(metadata.get("INSTANCE_IPS") or "").split(",")]
+    addresses = tuple(text for text in listed if is_address(text)) or ((address,) if is_address(address) else ())
+    if not addresses:
+        raise InvalidNode(f"node id {node_id!r} has no valid address, and neither has the metadata INSTANCE_IPS")
     labels = metadata.get("LABELS")
     return Proxy(
         id=ProxyId(namespace, pod or name),
         type=proxy_type,
-        addresses=tuple(listed) or (address,),
+        addresses=addresses,
         domain=domain,
         labels={str(k): str(v) for k, v in labels.items()} if isinstance(labels, Mapping) else {},
         locality=locality,

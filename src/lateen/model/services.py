@@ -1,15 +1,18 @@
 """The mesh's services: a host name, its ports and addresses, whatever object declared it."""
 
+from datetime import datetime
+
 import msgspec
 
 from lateen.common.hosts import CLUSTER_DOMAIN, Hostname, service_hostname
 from lateen.common.ports import Protocol, ProtocolClass, class_of, protocol_of
 from lateen.config.kinds.service import KubernetesService
-from lateen.config.objects import ObjectRef
+from lateen.config.objects import Metadata, ObjectRef
 from lateen.incremental.engine import query
 from lateen.incremental.tables import Index
 from lateen.model.mesh import Mesh
 
+NO_AGE = Metadata().age
 _SUFFIX = f".svc.{CLUSTER_DOMAIN}"
 
 
@@ -42,9 +45,13 @@ class Service(msgspec.Struct, frozen=True):
     addresses: tuple[str, ...] = ()
     headless: bool = False
     publish_not_ready: bool = False
+    age: tuple[datetime, str, str] = NO_AGE
+    """Sort key of "oldest first"."""
 
     def port(self, number: int) -> ServicePort | None:
-        return next((port for port in self.ports if port.number == number), None)
+        """The port of that number that is proxied; UDP may share the number with TCP and is not."""
+        proxied = (port for port in self.ports if port.protocol is not Protocol.UDP)
+        return next((port for port in proxied if port.number == number), None)
 
 
 def _is_routed(service: KubernetesService) -> bool:
@@ -79,6 +86,18 @@ def services_in(mesh: Mesh, namespace: str) -> tuple[ServiceKey, ...]:
 
 
 @query
+def http_services(mesh: Mesh, namespace: str) -> tuple[tuple[int, tuple[ServiceKey, ...]], ...]:
+    """The HTTP ports of a namespace's services, ascending, each with the services that have it, by name."""
+    by_port: dict[int, list[ServiceKey]] = {}
+    for key in services_in(mesh, namespace):
+        found = service(mesh, key)
+        for port in found.ports if found is not None else ():
+            if port.protocol_class is ProtocolClass.HTTP:
+                by_port.setdefault(port.number, []).append(key)
+    return tuple((port, tuple(dict.fromkeys(keys))) for port, keys in sorted(by_port.items()))
+
+
+@query
 def service_namespaces(mesh: Mesh) -> tuple[str, ...]:
     """The namespaces that declare services, sorted."""
     return tuple(sorted({ref.namespace for ref in mesh.find(ALL_SERVICES, "")}))
@@ -101,6 +120,7 @@ def service(mesh: Mesh, key: ServiceKey) -> Service | None:
         addresses=() if spec.is_headless else tuple(vip for vip in vips if vip != "None"),
         headless=spec.is_headless,
         publish_not_ready=spec.publish_not_ready_addresses,
+        age=declared.metadata.age,
     )
 
 

@@ -9,7 +9,6 @@ import msgspec
 from lateen.common.labels import Labels
 from lateen.common.ports import Protocol
 from lateen.config.kinds.pod import Pod
-from lateen.config.objects import ObjectRef
 from lateen.incremental.engine import query
 from lateen.model.audience import Audience
 from lateen.model.endpoints import SLICES_BY_ADDRESS, slice_ports
@@ -17,7 +16,7 @@ from lateen.model.gateways import GatewayPort, gateway_ports
 from lateen.model.http_rules import source_selectors
 from lateen.model.mesh import Mesh
 from lateen.model.proxy import Proxy, ProxyId, ProxyType
-from lateen.model.services import ServiceKey, key_of, service
+from lateen.model.services import Service, ServiceKey, ServicePort, key_of, service
 from lateen.model.workloads import Locality, workload
 
 
@@ -43,7 +42,6 @@ class InboundPort(msgspec.Struct, frozen=True, cache_hash=True, order=True):
     target_port: int
     service: ServiceKey
     port: int
-    port_name: str
     protocol: Protocol
     services: tuple[ServiceKey, ...] = ()
     """Every service on this target port, for telemetry; the first one is `service`."""
@@ -93,13 +91,8 @@ def views(mesh: Mesh, proxy_id: ProxyId) -> Views | None:
 
 def _inbound(mesh: Mesh, proxy: Proxy) -> InboundView:
     by_target: dict[int, list[InboundPort]] = {}
-    for owner, port_name, target in _served(mesh, proxy):
-        key = key_of(owner)
-        found = service(mesh, key)
-        port = next((p for p in found.ports if p.name == port_name), None) if found is not None else None
-        if port is None or port.protocol is Protocol.UDP:
-            continue
-        served = InboundPort(target, key, port.number, port.name, port.protocol)
+    for found, port, target in _served(mesh, proxy):
+        served = InboundPort(target, found.key, port.number, port.protocol)
         by_target.setdefault(target, []).append(served)
     ports = []
     for _, serving in sorted(by_target.items()):
@@ -110,20 +103,22 @@ def _inbound(mesh: Mesh, proxy: Proxy) -> InboundView:
 
 def _gateway(mesh: Mesh, proxy: Proxy, labels: Labels, audience: Audience) -> GatewayView:
     targets: dict[int, int] = {}
-    for owner, port_name, target in _served(mesh, proxy):
-        found = service(mesh, key_of(owner))
-        port = next((p for p in found.ports if p.name == port_name), None) if found is not None else None
-        if port is not None:
-            targets.setdefault(port.number, target)
+    for _, port, target in _served(mesh, proxy):
+        targets.setdefault(port.number, target)
     return GatewayView(audience, gateway_ports(mesh, labels, targets, unprivileged=proxy.unprivileged))
 
 
-def _served(mesh: Mesh, proxy: Proxy) -> list[tuple[ObjectRef, str, int]]:
-    """(Service, port name, target port) of every service port that has the proxy's pod behind it, sorted."""
-    found: set[tuple[ObjectRef, str, int]] = set()
+def _served(mesh: Mesh, proxy: Proxy) -> list[tuple[Service, ServicePort, int]]:
+    """Every service port that has the proxy's pod behind it, with the port behind; oldest service first."""
+    found: dict[tuple[ServiceKey, int, int], tuple[Service, ServicePort, int]] = {}
     for address in proxy.addresses:
         for ref in mesh.find(SLICES_BY_ADDRESS, address):
             piece = slice_ports(mesh, ref)
-            if piece.service is not None:
-                found.update((piece.service, name, number) for name, number in piece.ports)
-    return sorted(found)
+            owner = service(mesh, key_of(piece.service)) if piece.service is not None else None
+            if owner is None:
+                continue
+            for name, target in piece.ports:
+                port = next((p for p in owner.ports if p.name == name and p.protocol is not Protocol.UDP), None)
+                if port is not None:
+                    found[owner.key, port.number, target] = (owner, port, target)
+    return sorted(found.values(), key=lambda served: (served[0].age, served[1].number, served[2]))

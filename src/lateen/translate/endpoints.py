@@ -10,12 +10,12 @@ from envoy.config.endpoint.v3.endpoint_components_pb2 import LbEndpoint, Localit
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from google.protobuf.wrappers_pb2 import UInt32Value
 
+from lateen.common.labels import Selector
 from lateen.incremental.engine import query
 from lateen.model import mesh_config, traffic_policy
 from lateen.model.endpoints import Endpoint, Health, endpoints_of
 from lateen.model.mesh import Mesh
 from lateen.model.services import service
-from lateen.model.traffic_policy import Subset
 from lateen.model.workloads import Locality, Workload
 from lateen.translate.clusters.outbound import OutboundCluster
 from lateen.translate.config_metadata import NAMESPACE
@@ -24,11 +24,16 @@ from lateen.translate.messages import as_resource
 from lateen.xds.resource import Resource
 
 _CLUSTER_ID = "Kubernetes"
+_EVERYTHING = Selector()
 _STATUS = {
     Health.HEALTHY: HealthStatus.HEALTHY,
     Health.UNHEALTHY: HealthStatus.UNHEALTHY,
     Health.DRAINING: HealthStatus.DRAINING,
 }
+
+
+_WANTED = {True: (Health.HEALTHY, Health.UNHEALTHY), False: (Health.HEALTHY,)}
+"""By whether those that are not ready are sent; what drains never is."""
 
 
 def prefers_near(mesh: Mesh, target: OutboundCluster) -> bool:
@@ -44,14 +49,25 @@ def prefers_near(mesh: Mesh, target: OutboundCluster) -> bool:
 
 
 @query
+def _sends_unready(mesh: Mesh, target: OutboundCluster) -> bool:
+    """Whether endpoints that are not ready are sent at all.
+
+    Not where a share of unhealthy ones makes Envoy use them too, which the policy asks for by `minHealthPercent`.
+    """
+    detection = traffic_policy.policy(mesh, target.rule, target.port, target.subset).outlier_detection
+    return detection is None or not detection.min_health_percent
+
+
+@query
 def load_assignment(mesh: Mesh, target: OutboundCluster, near: Locality | None) -> Resource:
     """The endpoints of a cluster; seen from `near` where its policy prefers near ones, else from nowhere."""
     declared = service(mesh, target.service)
     port = declared.port(target.port) if declared is not None else None
     found = endpoints_of(mesh, target.service, port.name) if port is not None else ()
-    subset = traffic_policy.subset(mesh, target.rule, target.subset) if target.subset else None
-    chosen = [e for e in found if e.health is not Health.DRAINING and _selected(e, target.subset, subset)]
+    selector = traffic_policy.subset_selector(mesh, target.rule, target.subset) if target.subset else _EVERYTHING
     always_ready = declared is not None and declared.publish_not_ready
+    wanted = _WANTED[always_ready or _sends_unready(mesh, target)]
+    chosen = [e for e in found if e.health in wanted and _selected(e, selector)]
     assignment = ClusterLoadAssignment(
         cluster_name=target.name, endpoints=_by_locality(chosen, near, always_ready=always_ready)
     )
@@ -63,11 +79,9 @@ def empty_assignment(name: str) -> Resource:
     return as_resource(name, ClusterLoadAssignment(cluster_name=name))
 
 
-def _selected(endpoint: Endpoint, name: str, subset: Subset | None) -> bool:
-    if not name:
-        return True
+def _selected(endpoint: Endpoint, selector: Selector | None) -> bool:
     labels = endpoint.workload.labels if endpoint.workload is not None else {}
-    return subset is not None and subset.selector.selects(labels)
+    return selector is not None and selector.selects(labels)
 
 
 def _by_locality(

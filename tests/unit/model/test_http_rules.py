@@ -55,8 +55,8 @@ def test_of_a_gateway_only_those_its_proxies_see_oldest_first(mesh_of) -> None:
         virtual_service("other", gateways="[gw]"),
     )
     gateway = Gateway.ref_to("two", "gw")
-    assert [ref.name for ref in virtual_services_for_gateway(mesh, gateway, "two")] == ["a", "b"]
-    assert [ref.name for ref in virtual_services_for_gateway(mesh, gateway, "one")] == ["a", "b", "private"]
+    assert [found.ref.name for found in virtual_services_for_gateway(mesh, gateway, "two")] == ["a", "b"]
+    assert [found.ref.name for found in virtual_services_for_gateway(mesh, gateway, "one")] == ["a", "b", "private"]
 
 
 def test_what_looks_at_the_client(mesh_of) -> None:

@@ -1,0 +1,36 @@
+"""A proxy, as its xDS node describes it."""
+
+import pytest
+
+from lateen.model.proxy import InvalidNode, ProxyId, ProxyType, parse_node
+from lateen.model.workloads import Locality
+
+NODE = "sidecar~198.18.0.2~web-1.shop~shop.svc.cluster.local"
+
+
+def test_the_parts_of_a_node_id() -> None:
+    proxy = parse_node(NODE, {}, Locality("r"))
+    assert (proxy.type, proxy.id, proxy.addresses) == (ProxyType.SIDECAR, ProxyId("shop", "web-1"), ("198.18.0.2",))
+    assert str(proxy.id) == "web-1.shop"
+
+
+def test_metadata_says_more_than_the_id() -> None:
+    metadata = {"NAMESPACE": "other", "INSTANCE_IPS": "198.18.0.3, nonsense,fd00::3", "LABELS": {"app": "web"}}
+    proxy = parse_node(NODE, metadata, Locality())
+    assert proxy.id == ProxyId("other", "web-1")
+    assert proxy.addresses == ("198.18.0.3", "fd00::3")
+    assert proxy.labels == {"app": "web"}
+
+
+@pytest.mark.parametrize(
+    ("node_id", "message"),
+    [
+        ("", "four parts"),
+        ("sidecar~198.18.0.2~web.shop", "four parts"),
+        ("ztunnel~198.18.0.2~web.shop~shop.svc.cluster.local", "neither `sidecar` nor `router`"),
+        ("sidecar~nowhere~web.shop~shop.svc.cluster.local", "no valid address"),
+    ],
+)
+def test_a_node_that_cannot_be_understood(node_id: str, message: str) -> None:
+    with pytest.raises(InvalidNode, match=message):
+        parse_node(node_id, {}, Locality())
