@@ -114,7 +114,7 @@ class Outline(msgspec.Struct, frozen=True):
 
 @query
 def outline(mesh: Mesh, ref: ObjectRef) -> Outline | None:
-    """Rules are edited often, and the rest of a VirtualService hardly ever: whoever asks for this is spared the edits."""
+    """Whoever asks for this is spared the edits of rules, which are frequent."""
     found = mesh.get(VirtualService, ref)
     if found is None:
         return None

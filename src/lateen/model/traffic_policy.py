@@ -10,8 +10,13 @@ import msgspec
 
 from lateen.common.hosts import Hostname, expand, is_wildcard, patterns_for
 from lateen.common.labels import Selector
-from lateen.config.kinds.destination_rule import ConsistentHashLB, DestinationRule, PortTrafficPolicy, TrafficPolicy
-from lateen.config.kinds.destination_rule import Subset as SubsetSpec
+from lateen.config.kinds.destination_rule import (
+    ConsistentHashLB,
+    DestinationRule,
+    PortTrafficPolicy,
+    Subset,
+    TrafficPolicy,
+)
 from lateen.config.objects import ObjectRef
 from lateen.incremental.engine import query
 from lateen.incremental.tables import Index
@@ -25,14 +30,6 @@ Rule = tuple[ObjectRef, ...]
 NO_RULE: Rule = ()
 
 _NO_POLICY = TrafficPolicy()
-
-
-class Subset(msgspec.Struct, frozen=True):
-    """A named part of a host's endpoints: those that the selector selects."""
-
-    name: str
-    selector: Selector
-    policy: TrafficPolicy | None = None
 
 
 def _host(rule: DestinationRule) -> Hostname:
@@ -137,15 +134,19 @@ def subsets(mesh: Mesh, rule: Rule) -> tuple[str, ...]:
     return tuple(dict.fromkeys(subset.name for subset in _subsets(mesh, rule)))
 
 
-def subset(mesh: Mesh, rule: Rule, name: str) -> Subset | None:
-    """The first definition of a subset; None where the rule has none of that name."""
-    for spec in _subsets(mesh, rule):
-        if spec.name == name:
-            return Subset(name, Selector.of(spec.labels), spec.traffic_policy)
-    return None
+@query
+def subset_selector(mesh: Mesh, rule: Rule, name: str) -> Selector | None:
+    """Which endpoints are of a subset; None where the rule has none of that name."""
+    found = _subset(mesh, rule, name)
+    return Selector.of(found.labels) if found is not None else None
 
 
-def _subsets(mesh: Mesh, rule: Rule) -> Iterable[SubsetSpec]:
+def _subset(mesh: Mesh, rule: Rule, name: str) -> Subset | None:
+    """The first definition of a subset."""
+    return next((subset for subset in _subsets(mesh, rule) if subset.name == name), None)
+
+
+def _subsets(mesh: Mesh, rule: Rule) -> Iterable[Subset]:
     for ref in rule:
         found = mesh.get(DestinationRule, ref)
         if found is not None:
@@ -159,10 +160,10 @@ def policy(mesh: Mesh, rule: Rule, port: int | None, subset_name: str) -> Traffi
     except that those of a subset keep proxy protocol and retry budget.
     """
     effective = _at_port(_rule_policy(mesh, rule), port)
-    inner = subset(mesh, rule, subset_name) if subset_name else None
-    if inner is None or inner.policy is None:
+    inner = _subset(mesh, rule, subset_name) if subset_name else None
+    if inner is None or inner.traffic_policy is None:
         return effective
-    return _subset_over(effective, inner.policy, port)
+    return _subset_over(effective, inner.traffic_policy, port)
 
 
 def consistent_hash(mesh: Mesh, rule: Rule, port: int | None, subset_name: str) -> ConsistentHashLB | None:

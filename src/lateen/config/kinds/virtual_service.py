@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from msgspec import field
 
 from lateen.config.objects import ConfigObject
 from lateen.config.values import Duration, Int32, IstioMessage, Percent, PortSelector, StringMatch, UInt32
+
+MESH_GATEWAY: Final = "mesh"
+"""What `gateways` lists for all sidecars."""
 
 
 class HeaderOperations(IstioMessage, frozen=True):

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from lateen.common.hosts import covers
 from lateen.config.kinds.virtual_service import (
+    MESH_GATEWAY,
     L4MatchAttributes,
     RouteDestination,
     TCPRoute,
@@ -15,8 +16,6 @@ from lateen.config.kinds.virtual_service import (
 from lateen.config.problems import Path, Problem
 from lateen.config.validation import names
 from lateen.config.validation.http_route import destination, http_route, weights
-
-MESH_GATEWAY = "mesh"
 
 
 def virtual_service(found: VirtualService) -> Iterator[Problem]:

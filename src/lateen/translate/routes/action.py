@@ -47,6 +47,7 @@ class Target(NamedTuple):
 def forward(out: Route, rule: HTTPRoute, targets: Sequence[Target], retry_policy: RetryPolicy | None) -> None:
     """Send requests to the one target, or to several by weight (those of weight 0 get none). At least one target."""
     action = out.route
+    used = targets if len(targets) == 1 else [target for target in targets if target.weight > 0]
     set_timeout(action, rule.timeout or _NO_TIMEOUT)
     if retry_policy is not None:
         action.retry_policy.CopyFrom(retry_policy)
@@ -59,10 +60,10 @@ def forward(out: Route, rule: HTTPRoute, targets: Sequence[Target], retry_policy
         apply_headers(out, targets[0].headers)
         host = host or authority(targets[0].headers)
     else:
-        action.weighted_clusters.clusters.extend(_weighted(target) for target in targets if target.weight > 0)
+        action.weighted_clusters.clusters.extend(_weighted(target) for target in used)
     if host:
         action.host_rewrite_literal = host
-    action.hash_policy.extend(target.hash_policy for target in targets if target.hash_policy is not None)
+    action.hash_policy.extend(target.hash_policy for target in used if target.hash_policy is not None)
 
 
 def set_timeout(action: RouteAction, timeout: timedelta = _NO_TIMEOUT) -> None:

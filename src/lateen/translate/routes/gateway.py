@@ -4,19 +4,20 @@ Source: Istio, Gateway `servers[].hosts` and `tls.httpsRedirect`. Of several Vir
 joined, oldest first, and catch-alls moved to the end.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 import msgspec
 from envoy.config.route.v3.route_components_pb2 import VirtualHost
 
 from lateen.common.hosts import Hostname, covers
 from lateen.config.kinds.gateway import Gateway, Server
-from lateen.config.kinds.virtual_service import VirtualService
 from lateen.config.objects import ObjectRef
 from lateen.incremental.engine import query
 from lateen.model import http_rules
 from lateen.model.audience import Audience
 from lateen.model.gateways import GatewayPort, GatewayServer
+from lateen.model.http_rules import Outline
 from lateen.model.mesh import Mesh
 from lateen.translate import names
 from lateen.translate.routes.domains import in_brackets
@@ -28,14 +29,15 @@ from lateen.xds.resource import Resource
 
 
 class Binding(msgspec.Struct, frozen=True, cache_hash=True, order=True):
-    """A VirtualService that serves a host, and through which Gateways."""
+    """A VirtualService that serves a host, and through which Gateways. Sorted, the oldest is first."""
 
+    age: tuple[datetime, str, str]
     virtual_service: ObjectRef
     gateways: tuple[str, ...]
 
 
 class GatewayHost(msgspec.Struct, frozen=True, cache_hash=True, order=True):
-    """A host served on a port; `redirect` sends plain HTTP requests to HTTPS."""
+    """A host that a server or a port serves, bindings oldest first; `redirect` sends plain HTTP requests to HTTPS."""
 
     host: Hostname
     bindings: tuple[Binding, ...] = ()
@@ -61,38 +63,39 @@ def gateway_route_configuration(mesh: Mesh, port: GatewayPort, audience: Audienc
 
 @query
 def gateway_hosts(mesh: Mesh, port: GatewayPort, client_namespace: str) -> tuple[GatewayHost, ...]:
-    """What a port serves to the outside, by host; bindings oldest first."""
-    bound: dict[Hostname, dict[ObjectRef, set[str]]] = {}
-    redirected: set[Hostname] = set()
-    ages = {}
-    for asked in port.servers:
-        server = _server(mesh, asked)
-        if server is None:
-            continue
-        attachment = http_rules.gateway_attachment(asked.gateway)
-        hosts = [_server_host(text, asked.gateway.namespace) for text in server.hosts]
-        served = {host for _, host in hosts}
-        for ref in http_rules.virtual_services_for_gateway(mesh, asked.gateway, client_namespace):
-            virtual_service = mesh.get(VirtualService, ref)
-            if virtual_service is None:
-                continue
-            ages[ref] = virtual_service.metadata.age
-            for host in _shared_hosts(hosts, virtual_service):
-                bound.setdefault(host, {}).setdefault(ref, set()).add(attachment)
-                served.add(host)
-        if server.tls is not None and server.tls.https_redirect:
-            redirected |= served
-    return tuple(
-        GatewayHost(
-            host,
-            tuple(
-                Binding(ref, tuple(sorted(through)))
-                for ref, through in sorted(bound.get(host, {}).items(), key=lambda item: ages[item[0]])
-            ),
-            host in redirected,
-        )
-        for host in sorted(bound.keys() | redirected)
-    )
+    """What a port serves to the outside: by host, what its servers do."""
+    by_host: dict[Hostname, list[GatewayHost]] = {}
+    for server in port.servers:
+        for served in server_hosts(mesh, server, client_namespace):
+            by_host.setdefault(served.host, []).append(served)
+    return tuple(_merged(served) for _, served in sorted(by_host.items()))
+
+
+@query
+def server_hosts(mesh: Mesh, which: GatewayServer, client_namespace: str) -> tuple[GatewayHost, ...]:
+    """What one server serves, by host: those that VirtualServices share with it, and all its own where it redirects."""
+    server = _server(mesh, which)
+    if server is None:
+        return ()
+    offered = [_server_host(text, which.gateway.namespace) for text in server.hosts]
+    redirect = server.tls is not None and server.tls.https_redirect
+    bindings: dict[Hostname, list[Binding]] = {host: [] for _, host in offered} if redirect else {}
+    through = (http_rules.gateway_attachment(which.gateway),)
+    for virtual_service in http_rules.virtual_services_for_gateway(mesh, which.gateway, client_namespace):
+        for host in _shared_hosts(offered, virtual_service):
+            bindings.setdefault(host, []).append(Binding(virtual_service.age, virtual_service.ref, through))
+    return tuple(GatewayHost(host, tuple(bound), redirect) for host, bound in sorted(bindings.items()))
+
+
+def _merged(served: Sequence[GatewayHost]) -> GatewayHost:
+    """One host as several servers together serve it."""
+    if len(served) == 1:
+        return served[0]
+    through: dict[tuple[tuple[datetime, str, str], ObjectRef], set[str]] = {}
+    for binding in (binding for each in served for binding in each.bindings):
+        through.setdefault((binding.age, binding.virtual_service), set()).update(binding.gateways)
+    bindings = (Binding(age, ref, tuple(sorted(gateways))) for (age, ref), gateways in sorted(through.items()))
+    return GatewayHost(served[0].host, tuple(bindings), any(each.redirect for each in served))
 
 
 @query
@@ -139,12 +142,12 @@ def _server_host(text: str, namespace: str) -> tuple[str, Hostname]:
     return namespace if where == "." else where, Hostname(host)
 
 
-def _shared_hosts(hosts: Iterable[tuple[str, Hostname]], virtual_service: VirtualService) -> set[Hostname]:
+def _shared_hosts(hosts: Iterable[tuple[str, Hostname]], virtual_service: Outline) -> set[Hostname]:
     """Each host of the VirtualService that a server host meets: the more specific of the two."""
     found = set()
-    for wanted in http_rules.hosts(virtual_service):
+    for wanted in virtual_service.hosts:
         for namespace, offered in hosts:
-            if namespace not in ("*", virtual_service.metadata.namespace):
+            if namespace not in ("*", virtual_service.ref.namespace):
                 continue
             if covers(offered, wanted):
                 found.add(wanted)

@@ -4,18 +4,25 @@ Per namespace of services and kind of client, a part; once for all clients, the 
 few special namespaces replaced. A view walks namespaces, never services.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from lateen.common.hosts import Hostname, covers, is_wildcard
-from lateen.common.ports import ProtocolClass
 from lateen.incremental.engine import query
 from lateen.model import http_rules, mesh_config, traffic_policy
 from lateen.model.audience import Audience
 from lateen.model.mesh import Mesh
-from lateen.model.services import ServiceKey, service, service_key, service_namespaces, services_in
+from lateen.model.services import (
+    ServiceKey,
+    http_services,
+    service,
+    service_key,
+    service_namespaces,
+    services_in,
+)
 from lateen.model.views import OutboundView
 from lateen.translate import names
-from lateen.translate.routes.domains import other_domains
+from lateen.translate.routes.domains import in_brackets, other_domains
 from lateen.translate.routes.route_configuration import CATCH_ALL, joined
 from lateen.translate.routes.route_configuration import route_configuration as assembled
 from lateen.translate.routes.special import concerned, has_special, namespaces_of, special_namespaces
@@ -30,46 +37,39 @@ ORPHAN_PORT: Final = 80
 
 
 @query
-def http_services(mesh: Mesh, namespace: str) -> tuple[tuple[int, tuple[ServiceKey, ...]], ...]:
-    """The HTTP ports of a namespace's services, ascending, each with the services that have it, by name."""
-    by_port: dict[int, list[ServiceKey]] = {}
-    for key in services_in(mesh, namespace):
-        found = service(mesh, key)
-        for port in found.ports if found is not None else ():
-            if port.protocol_class is ProtocolClass.HTTP:
-                by_port.setdefault(port.number, []).append(key)
-    return tuple((port, tuple(dict.fromkeys(keys))) for port, keys in sorted(by_port.items()))
-
-
-@query
 def route_part(mesh: Mesh, namespace: str, port: int, audience: Audience | None) -> Resource:
     """The virtual hosts of a namespace's HTTP services with that port, by name.
 
     Without an audience: as most clients see them, who are of another namespace.
     """
     keys = dict(http_services(mesh, namespace)).get(port, ())
-    hosts = [virtual_host(mesh, key, port, _look(mesh, key, port, audience)) for key in keys]
+    withheld = withheld_domains(mesh, namespace, audience) if port == ORPHAN_PORT else {}
+    hosts = [virtual_host(mesh, key, port, _look(mesh, key, audience), withheld.get(key, ())) for key in keys]
     return joined(namespace, [host for host in hosts if host is not None])
 
 
-def _look(mesh: Mesh, key: ServiceKey, port: int, audience: Audience | None) -> Look:
+@query
+def _look(mesh: Mesh, key: ServiceKey, audience: Audience | None) -> Look:
     client = audience.namespace if audience is not None else None
     governing = http_rules.virtual_services_for(mesh, key.hostname, client)
-    local = client == key.namespace
     return Look(
         governing=governing,
         rule=traffic_policy.destination_rule(mesh, key.hostname, key.namespace, client),
         audience=concerned(mesh, governing, audience),
-        local=local,
-        withheld=_withheld(mesh, key, client, local=local) if port == ORPHAN_PORT else (),
+        local=client == key.namespace,
     )
 
 
-def _withheld(mesh: Mesh, key: ServiceKey, client: str | None, *, local: bool) -> tuple[str, ...]:
-    """Domains of the service that a VirtualService names as a host of its own."""
-    found = service(mesh, key)
-    wanted = other_domains(found, local=local) if found is not None else []
-    return tuple(d for d in wanted if http_rules.virtual_services_of(mesh, Hostname(d), client))
+@query
+def withheld_domains(mesh: Mesh, namespace: str, audience: Audience | None) -> Mapping[ServiceKey, tuple[str, ...]]:
+    """Domains that a namespace's services do without, as an orphan host has them."""
+    taken = orphan_domains(mesh, audience).get(namespace)
+    if not taken:
+        return {}
+    local = audience is not None and audience.namespace == namespace
+    found = (service(mesh, key) for key in services_in(mesh, namespace))
+    withheld = {each.key: tuple(d for d in other_domains(each, local=local) if d in taken) for each in found if each}
+    return {key: domains for key, domains in withheld.items() if domains}
 
 
 # For all views
@@ -94,13 +94,29 @@ def orphans(mesh: Mesh, client_namespace: str | None) -> tuple[Hostname, ...]:
 @query
 def orphan_part(mesh: Mesh, audience: Audience | None) -> Resource:
     """The virtual hosts of orphan hosts; without an audience, as most clients see them."""
-    client = audience.namespace if audience is not None else None
-    found = []
-    for host in orphans(mesh, client):
-        governing = http_rules.virtual_services_for(mesh, host, client)
-        clients = concerned(mesh, governing, audience)
-        found.append(orphan_virtual_host(mesh, host, ORPHAN_PORT, governing, clients))
-    return joined("", [chunk for chunk in found if chunk is not None])
+    return joined("", [built for _, built in _built_orphans(mesh, audience)])
+
+
+@query
+def orphan_domains(mesh: Mesh, audience: Audience | None) -> Mapping[str, frozenset[str]]:
+    """The domains in `orphan_part`, by the namespaces whose services might otherwise answer to them."""
+    found: dict[str, set[str]] = {}
+    for host, _ in _built_orphans(mesh, audience):
+        for namespace in namespaces_of(mesh, (host,)):
+            found.setdefault(namespace, set()).add(in_brackets(host))
+    return {namespace: frozenset(domains) for namespace, domains in found.items()}
+
+
+@query
+def _built_orphans(mesh: Mesh, audience: Audience | None) -> tuple[tuple[Hostname, Resource], ...]:
+    hosts = orphans(mesh, audience.namespace if audience is not None else None)
+    return tuple((host, built) for host in hosts if (built := _orphan(mesh, host, audience)) is not None)
+
+
+@query
+def _orphan(mesh: Mesh, host: Hostname, audience: Audience | None) -> Resource | None:
+    governing = http_rules.virtual_services_for(mesh, host, audience.namespace if audience is not None else None)
+    return orphan_virtual_host(mesh, host, ORPHAN_PORT, governing, concerned(mesh, governing, audience))
 
 
 @query

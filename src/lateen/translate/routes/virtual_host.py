@@ -9,11 +9,11 @@ import msgspec
 from envoy.config.route.v3.route_components_pb2 import Route, VirtualHost
 
 from lateen.common.hosts import Hostname
+from lateen.config.kinds.virtual_service import MESH_GATEWAY
 from lateen.config.objects import ObjectRef
 from lateen.incremental.engine import query
 from lateen.model import mesh_config, traffic_policy
 from lateen.model.audience import Audience
-from lateen.config.kinds.virtual_service import MESH_GATEWAY
 from lateen.model.mesh import Mesh
 from lateen.model.services import ServiceKey, service
 from lateen.model.traffic_policy import NO_RULE, Rule
@@ -34,25 +34,23 @@ class Look(msgspec.Struct, frozen=True, cache_hash=True, order=True):
     rule: the DestinationRules of the host.
     audience: the clients, where the routes may look at them; else None.
     local: whether the clients are of the service's own namespace.
-    withheld: domains that a virtual host of its own has taken.
     """
 
     governing: tuple[ObjectRef, ...] = ()
     rule: Rule = NO_RULE
     audience: Audience | None = None
     local: bool = False
-    withheld: tuple[str, ...] = ()
 
 
 @query
-def virtual_host(mesh: Mesh, key: ServiceKey, port: int, look: Look) -> Resource | None:
-    """The chunk `<host>:<port>` of a service; None once the service is gone."""
+def virtual_host(mesh: Mesh, key: ServiceKey, port: int, look: Look, withheld: tuple[str, ...]) -> Resource | None:
+    """The chunk `<host>:<port>` of a service, without the domains withheld; None once the service is gone."""
     found = service(mesh, key)
     if found is None:
         return None
     out = VirtualHost(name=names.virtual_host(key.hostname, port), include_request_attempt_count=True)
     out.domains.append(own_domain(found))
-    out.domains.extend(d for d in other_domains(found, local=look.local) if d not in look.withheld)
+    out.domains.extend(d for d in other_domains(found, local=look.local) if d not in withheld)
     ruled = _governed_routes(mesh, look.governing, Scope((MESH_GATEWAY,), port, look.audience))
     if ruled:
         out.routes.extend(ruled)

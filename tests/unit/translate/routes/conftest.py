@@ -8,9 +8,8 @@ import yaml
 from envoy.config.route.v3.route_components_pb2 import Route
 from google.protobuf.json_format import MessageToDict
 
-from lateen.config.kinds.virtual_service import VirtualService
+from lateen.config.kinds.virtual_service import MESH_GATEWAY, VirtualService
 from lateen.model.audience import Audience
-from lateen.config.kinds.virtual_service import MESH_GATEWAY
 from lateen.translate.routes.rules import Scope, routes
 
 SERVICES = """
