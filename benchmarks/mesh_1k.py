@@ -30,7 +30,7 @@ Json = dict[str, Any]
 
 SETTLE_S = 0.35
 """What still has to be written and acknowledged after the last arrival counts, too."""
-REPEATS = 6
+REPEATS, BRIEF_REPEATS = 6, 4
 """Of which the first does not count."""
 RATE, RATE_S = 20, 10
 MUTE_SHARE = 20
@@ -159,7 +159,8 @@ class Run:
 
     def changes(self, order: str, type_url: str) -> Json:
         """The median of several changes, one by one."""
-        found = [self._change(order, type_url) for _ in range(REPEATS)][1:]
+        times = BRIEF_REPEATS if self.scenario.brief else REPEATS
+        found = [self._change(order, type_url) for _ in range(times)][1:]
         return {key: statistics.median(each[key] for each in found) for key in found[0]}
 
     def _change(self, order: str, type_url: str) -> Json:
