@@ -1,6 +1,5 @@
 """Host names as the mesh writes them: fully qualified names, wildcards, and how specific each is."""
 
-from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import NewType
 
@@ -49,11 +48,6 @@ def covers(pattern: str, host: str) -> bool:
     return pattern == host
 
 
-def overlaps(left: str, right: str) -> bool:
-    """Whether some name matches both: either covers the other."""
-    return covers(left, right) or covers(right, left)
-
-
 def patterns_for(host: str) -> tuple[Hostname, ...]:
     """Every pattern that covers the host, most specific first: itself, `*.b.c`, `*.c`, `*`."""
     labels = host.removeprefix("*.").split(".")
@@ -61,8 +55,3 @@ def patterns_for(host: str) -> tuple[Hostname, ...]:
     wildcards = [Hostname("*." + ".".join(labels[i:])) for i in range(start, len(labels))]
     own = [] if is_wildcard(host) else [Hostname(host)]
     return (*own, *wildcards, Hostname("*"))
-
-
-def most_specific_first(hosts: Iterable[str]) -> list[Hostname]:
-    """Exact names before wildcards, longer before shorter, then by name."""
-    return [Hostname(h) for h in sorted(hosts, key=lambda h: (is_wildcard(h), -len(h), h))]

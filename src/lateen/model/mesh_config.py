@@ -121,11 +121,6 @@ def path_normalization(mesh: Mesh) -> NormalizationType:
 
 
 @query
-def tracing(mesh: Mesh) -> bool:
-    return _spec(mesh).enable_tracing
-
-
-@query
 def gateway_topology(mesh: Mesh) -> GatewayTopology:
     return _spec(mesh).default_config.gateway_topology or GatewayTopology()
 

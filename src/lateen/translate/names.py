@@ -1,8 +1,4 @@
-"""Names of the resources and their parts, both ways. Source: Istio's naming, which users see in `proxy-config`."""
-
-import msgspec
-
-from lateen.common.hosts import Hostname
+"""Names of the resources and their parts. Source: Istio's naming, which users see in `proxy-config`."""
 
 PASSTHROUGH_CLUSTER = "PassthroughCluster"
 BLACK_HOLE_CLUSTER = "BlackHoleCluster"
@@ -18,24 +14,8 @@ PASSTHROUGH_FILTER_CHAIN = "PassthroughFilterChain"
 WILDCARD_ADDRESS = "0.0.0.0"
 
 
-class ClusterName(msgspec.Struct, frozen=True):
-    """The parts of an outbound cluster's name; the empty subset is the whole service."""
-
-    port: int
-    subset: str
-    hostname: Hostname
-
-
 def outbound_cluster(port: int, subset: str, hostname: str) -> str:
     return f"outbound|{port}|{subset}|{hostname}"
-
-
-def parse_outbound_cluster(name: str) -> ClusterName | None:
-    """The parts of an outbound cluster's name; None for any other name."""
-    parts = name.split("|")
-    if len(parts) != 4 or parts[0] != "outbound" or not parts[1].isdecimal():
-        return None
-    return ClusterName(int(parts[1]), parts[2], Hostname(parts[3]))
 
 
 def inbound_cluster(target_port: int) -> str:

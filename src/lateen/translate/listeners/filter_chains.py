@@ -27,9 +27,9 @@ def socket_address(address: str, port: int) -> Address:
     return Address(socket_address=SocketAddress(address=address, port_value=port))
 
 
-def tcp_proxy(mesh: Mesh, cluster: str, stat_prefix: str | None = None) -> Filter:
-    """A proxy of whole connections to one cluster."""
-    config = TcpProxy(stat_prefix=stat_prefix or cluster, cluster=cluster, access_log=request_logs(mesh))
+def tcp_proxy(mesh: Mesh, cluster: str) -> Filter:
+    """A proxy of whole connections to one cluster, and counted by its name."""
+    config = TcpProxy(stat_prefix=cluster, cluster=cluster, access_log=request_logs(mesh))
     return Filter(name="envoy.filters.network.tcp_proxy", typed_config=packed(config))
 
 
