@@ -5,14 +5,20 @@ from collections.abc import AsyncIterator
 
 import grpc
 import pytest
-from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
+from envoy.service.discovery.v3.discovery_pb2 import (
+    DeltaDiscoveryRequest,
+    DeltaDiscoveryResponse,
+    DiscoveryRequest,
+    DiscoveryResponse,
+)
 
 from lateen.xds.ads import AdsConnection, ads_handlers
 from lateen.xds.grpc.status import CallError, Status
+from lateen.xds.rate import Rate
 from lateen.xds.resource import CLUSTER, ENDPOINT, Offer, Resource
 from lateen.xds.server import GrpcServer
 from lateen.xds.stream import Accepted, Refused
-from lateen.xds.variant import DELTA
+from lateen.xds.variant import DELTA, VARIANTS, Variant
 
 NODE = "sidecar~10.0.0.1~a.default~default.svc.cluster.local"
 
@@ -29,12 +35,14 @@ class Service:
         self.refusal: CallError | None = None
         self.told: list[tuple[str, ...]] = []
         self.connection: AdsConnection | None = None
+        self.connections: list[AdsConnection] = []
         self.changed = asyncio.Event()
 
     def opened(self, connection: AdsConnection) -> None:
         if self.refusal is not None:
             raise self.refusal
         self.connection = connection
+        self.connections.append(connection)
         self.tell("opened", connection.node.id)
 
     def subscribed(self, connection: AdsConnection, type_url: str) -> None:
@@ -63,29 +71,56 @@ def service() -> Service:
     return Service()
 
 
+@pytest.fixture(params=VARIANTS, ids=["delta", "state of the world"])
+def variant(request: pytest.FixtureRequest) -> Variant:
+    return request.param
+
+
 @pytest.fixture
-async def call(service: Service) -> AsyncIterator[grpc.aio.StreamStreamCall]:
-    server = GrpcServer(ads_handlers(service))
+async def channel(service: Service) -> AsyncIterator[grpc.aio.Channel]:
+    server = GrpcServer(ads_handlers(service, new_streams=Rate(per_second=0.001, burst=3)))
     port = await server.listen_tcp("127.0.0.1", 0)
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        yield channel.stream_stream(
-            DELTA.path,
-            request_serializer=DeltaDiscoveryRequest.SerializeToString,
-            response_deserializer=DeltaDiscoveryResponse.FromString,
-        )()
+        yield channel
     await server.close(grace=0.2)
+
+
+def open_call(channel: grpc.aio.Channel, variant: Variant) -> grpc.aio.StreamStreamCall:
+    """Requests are written as in delta; state of the world is made of them."""
+    delta = variant is DELTA
+    return channel.stream_stream(
+        variant.path,
+        request_serializer=lambda each: (each if delta else _world(each)).SerializeToString(),
+        response_deserializer=(DeltaDiscoveryResponse if delta else DiscoveryResponse).FromString,
+    )()
+
+
+def _world(request: DeltaDiscoveryRequest) -> DiscoveryRequest:
+    made = DiscoveryRequest(type_url=request.type_url, response_nonce=request.response_nonce)
+    made.resource_names.extend(request.resource_names_subscribe)
+    if request.HasField("node"):
+        made.node.CopyFrom(request.node)
+    if request.HasField("error_detail"):
+        made.error_detail.CopyFrom(request.error_detail)
+    return made
+
+
+@pytest.fixture
+def call(channel: grpc.aio.Channel, variant: Variant) -> grpc.aio.StreamStreamCall:
+    return open_call(channel, variant)
 
 
 def request(type_url: str = CLUSTER, node: str = "", nonce: str = "", *subscribe: str) -> DeltaDiscoveryRequest:
     message = DeltaDiscoveryRequest(type_url=type_url, response_nonce=nonce, resource_names_subscribe=subscribe)
-    message.node.id = node
+    if node:
+        message.node.id = node
     return message
 
 
 async def test_a_stream_from_its_first_to_its_last_message(service: Service, call: grpc.aio.StreamStreamCall) -> None:
     await call.write(request(node=NODE))
     response = await call.read()
-    assert [each.name for each in response.resources] == ["a"]
+    assert len(response.resources) == 1
     await call.write(request(nonce=response.nonce))
     await service.until("Accepted", CLUSTER)
     await call.write(request(ENDPOINT, "", "", "a"))
@@ -154,3 +189,94 @@ async def test_a_client_that_is_turned_away_is_not_closed(service: Service, call
     assert await call.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert await call.details() == "what a strange node"
     assert service.told == []
+
+
+async def test_only_the_first_message_needs_a_node(service: Service, call: grpc.aio.StreamStreamCall) -> None:
+    await call.write(request(node=NODE))
+    await call.read()
+    await call.write(request(ENDPOINT, "sidecar~10.0.0.2~b.default~another", "", "a"))
+    await call.read()
+    assert service.connection is not None
+    assert service.connection.node.id == NODE
+    assert [told for told in service.told if told[0] == "opened"] == [("opened", NODE)]
+
+
+async def test_a_type_that_nobody_knows_is_for_the_service_to_answer(
+    service: Service, call: grpc.aio.StreamStreamCall
+) -> None:
+    await call.write(request("type.googleapis.com/not.heard.Of", NODE, "", "a"))
+    response = await call.read()
+    assert (response.type_url, len(response.resources)) == ("type.googleapis.com/not.heard.Of", 1)
+    assert service.connection is not None
+    assert service.connection.types == {"type.googleapis.com/not.heard.Of"}
+
+
+async def test_streams_of_one_connection_know_nothing_of_each_other(
+    service: Service, channel: grpc.aio.Channel, variant: Variant
+) -> None:
+    calls = [open_call(channel, variant) for _ in range(2)]
+    for call in calls:  # even for one and the same node
+        await call.write(request(node=NODE))
+        await call.write(request(nonce=(await call.read()).nonce))
+    first, second = service.connections
+    first.offer({CLUSTER: offer(a="2")})
+    second.offer({CLUSTER: offer(a="3")})
+    assert [(await call.read()).resources != [] for call in calls] == [True, True]
+    calls[0].cancel()
+    await service.until("closed")
+    await calls[1].write(request(nonce="2"))
+    async with asyncio.timeout(5):
+        while not second.status()[CLUSTER].status.synced:
+            service.changed.clear()
+            await service.changed.wait()
+
+
+async def test_both_variants_on_one_connection(service: Service, channel: grpc.aio.Channel) -> None:
+    for variant in VARIANTS:
+        call = open_call(channel, variant)
+        await call.write(request(node=NODE))
+        assert len((await call.read()).resources) == 1
+    assert len(service.connections) == 2
+
+
+async def test_too_many_new_streams_are_turned_away(
+    service: Service, channel: grpc.aio.Channel, variant: Variant
+) -> None:
+    for _ in range(3):
+        call = open_call(channel, variant)
+        await call.write(request(node=NODE))
+        await call.read()
+    refused = open_call(channel, variant)
+    assert await refused.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert len(service.connections) == 3
+
+
+async def test_what_is_no_request_ends_the_stream(
+    service: Service, channel: grpc.aio.Channel, variant: Variant
+) -> None:
+    call = channel.stream_stream(variant.path)()
+    await call.write(b"\xff\xff\xff")
+    assert await call.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert service.told == []
+
+
+async def test_a_nonce_that_was_never_sent_answers_nothing(service: Service, call: grpc.aio.StreamStreamCall) -> None:
+    await call.write(request(node=NODE))
+    response = await call.read()
+    await call.write(request(nonce="77"))
+    await call.write(request(nonce=response.nonce))
+    await service.until("Accepted", CLUSTER)
+    assert service.told.count(("Accepted", CLUSTER)) == 1
+
+
+async def test_a_client_that_acknowledges_nothing_is_not_sent_more(
+    service: Service, call: grpc.aio.StreamStreamCall
+) -> None:
+    await call.write(request(node=NODE))
+    await call.read()
+    assert service.connection is not None
+    for number in range(100):
+        service.connection.offer({CLUSTER: offer(a=str(number))})
+    await call.write(request(ENDPOINT, "", "", "a"))
+    assert (await call.read()).type_url == ENDPOINT
+    assert service.connection.status()[CLUSTER].status.nonce_sent == "1"
