@@ -19,6 +19,7 @@ from lateen.config.kinds.virtual_service import (
 from lateen.config.problems import Path, Problem
 from lateen.config.validation import names
 from lateen.config.validation.regex import not_a_regex
+from lateen.config.validation.substitution import not_a_format
 from lateen.config.values import Percent, StringMatch
 
 MILLISECOND = timedelta(milliseconds=1)
@@ -37,6 +38,10 @@ _ACTIONS = (
 )
 _NOT_WITH = {"redirect": ("fault", "rewrite"), "direct_response": ("fault", "rewrite"), "delegate": ()}
 _MAX_PERCENT = 100
+_MAX_WEIGHTS = 2**32 - 1
+_MAX_PARAMETER_BYTES = 1024
+MAX_BODY_BYTES = 1 << 20
+"""What a route configuration lets a direct response have."""
 
 
 def http_route(path: Path, rule: HTTPRoute) -> Iterator[Problem]:
@@ -53,7 +58,7 @@ def http_route(path: Path, rule: HTTPRoute) -> Iterator[Problem]:
     yield from _direct_response((*path, "directResponse"), rule.direct_response)
     yield from _rewrite((*path, "rewrite"), rule.rewrite)
     yield from _zero_or_more((*path, "timeout"), rule.timeout)
-    yield from _retries((*path, "retries"), rule.retries)
+    yield from http_retry((*path, "retries"), rule.retries)
     yield from _fault((*path, "fault"), rule.fault)
     yield from _mirrors(path, rule)
     yield from _cors((*path, "corsPolicy"), rule.cors_policy)
@@ -87,6 +92,8 @@ def weights(path: Path, given: Sequence[int]) -> Iterator[Problem]:
             yield Problem((*path, position, "weight"), f"{weight} is below zero; a weight is 0 or more")
     if len(given) > 1 and not any(given):
         yield Problem(path, "all weights are 0, so nothing would be sent; give at least one destination a `weight`")
+    if sum(given) > _MAX_WEIGHTS:
+        yield Problem(path, f"the weights sum up to {sum(given)}; they may have at most {_MAX_WEIGHTS} together")
 
 
 def _action(path: Path, rule: HTTPRoute) -> Iterator[Problem]:
@@ -112,7 +119,12 @@ def _match(path: Path, match: HTTPMatchRequest) -> Iterator[Problem]:
             if not name.startswith("@request.auth.claims"):
                 yield from names.check(at, names.not_a_header(name))
             yield from _string_match(at, condition, empty_means_present=True)
+    if match.uri and match.uri.regex == "*":
+        yield Problem((*path, "uri", "regex"), "`*` is not a regular expression: write `.*`, or leave `uri` out")
     for name, condition in match.query_params.items():
+        if not 1 <= len(name.encode()) <= _MAX_PARAMETER_BYTES:
+            at = (*path, "queryParams", name)
+            yield Problem(at, f"a parameter's name must have 1 to {_MAX_PARAMETER_BYTES} bytes")
         yield from _string_match((*path, "queryParams", name), condition, empty_means_present=True)
     if match.port is not None:
         yield from names.check((*path, "port"), names.not_a_port(match.port))
@@ -126,6 +138,10 @@ def _string_match(path: Path, match: StringMatch, *, empty_means_present: bool) 
         yield Problem(path, f"has {' and '.join(f'`{field}`' for field in given)}; keep one of them")
     elif not given and not empty_means_present:
         yield Problem(path, "is empty; give it one of `exact`, `prefix` or `regex`")
+    for field in given:
+        if field != "exact" and not getattr(match, field):
+            hint = "leave the condition empty to ask only that there is one" if empty_means_present else "leave it out"
+            yield Problem((*path, field), f"must not be empty; {hint}")
     if match.regex and match.regex != "*":
         yield from names.check((*path, "regex"), not_a_regex(match.regex))
 
@@ -138,10 +154,20 @@ def _headers(path: Path, headers: Headers | None) -> Iterator[Problem]:
             continue
         at = (*path, direction)
         for field in ("set", "add"):
-            for name in getattr(operations, field):
-                yield from names.check((*at, field, name), names.not_a_header(name))
+            for name, value in getattr(operations, field).items():
+                wrong = names.not_a_header(name) or _not_a_header_value(name, value)
+                yield from names.check((*at, field, name), wrong)
         for position, name in enumerate(operations.remove):
             yield from names.check((*at, "remove", position), names.not_a_header(name))
+
+
+def _not_a_header_value(name: str, value: str) -> str | None:
+    """Envoy fills in operators, save in what becomes the request's authority."""
+    if wrong := names.not_one_line(value):
+        return wrong
+    if len(value.encode()) > names.MAX_HEADER_BYTES:
+        return f"is longer than {names.MAX_HEADER_BYTES} bytes"
+    return None if name.startswith(":") or name.lower() == "host" else not_a_format(value)
 
 
 def _redirect(path: Path, redirect: HTTPRedirect | None) -> Iterator[Problem]:
@@ -150,6 +176,12 @@ def _redirect(path: Path, redirect: HTTPRedirect | None) -> Iterator[Problem]:
     targets = ("uri", "prefix_rewrite", "authority", "port", "derive_port", "scheme")
     if all(getattr(redirect, field) is None for field in targets):
         yield Problem(path, "leads nowhere: give it at least one of `uri`, `authority`, `scheme` or `port`")
+    for field, text in (
+        ("uri", redirect.uri),
+        ("prefixRewrite", redirect.prefix_rewrite),
+        ("authority", redirect.authority),
+    ):
+        yield from names.check((*path, field), names.not_one_line(text or ""))
     if redirect.uri is not None and redirect.prefix_rewrite is not None:
         yield Problem((*path, "prefixRewrite"), "cannot be together with `uri`")
     if redirect.port is not None:
@@ -171,6 +203,9 @@ def _direct_response(path: Path, response: HTTPDirectResponse | None) -> Iterato
     body = response.body
     if body and body.string is not None and body.data is not None:
         yield Problem((*path, "body"), "has `string` and `bytes`; keep one of them")
+    size = len((body.string or "").encode() or body.data or b"") if body else 0
+    if size > MAX_BODY_BYTES:
+        yield Problem((*path, "body"), f"has {size} bytes; an answer of the proxy itself has at most {MAX_BODY_BYTES}")
 
 
 def _rewrite(path: Path, rewrite: HTTPRewrite | None) -> Iterator[Problem]:
@@ -178,6 +213,8 @@ def _rewrite(path: Path, rewrite: HTTPRewrite | None) -> Iterator[Problem]:
         return
     if not (rewrite.uri or rewrite.authority or rewrite.uri_regex_rewrite):
         yield Problem(path, "changes nothing: give it `uri`, `uriRegexRewrite` or `authority`")
+    for field, text in (("uri", rewrite.uri), ("authority", rewrite.authority)):
+        yield from names.check((*path, field), names.not_one_line(text or ""))
     if rewrite.uri_regex_rewrite:
         if rewrite.uri is not None:
             yield Problem((*path, "uriRegexRewrite"), "cannot be together with `uri`")
@@ -185,9 +222,11 @@ def _rewrite(path: Path, rewrite: HTTPRewrite | None) -> Iterator[Problem]:
         if not rewrite.uri_regex_rewrite.match:
             yield Problem(at, "missing; write the regular expression to replace")
         yield from names.check(at, not_a_regex(rewrite.uri_regex_rewrite.match))
+        at = (*path, "uriRegexRewrite", "rewrite")
+        yield from names.check(at, names.not_one_line(rewrite.uri_regex_rewrite.rewrite))
 
 
-def _retries(path: Path, retries: HTTPRetry | None) -> Iterator[Problem]:
+def http_retry(path: Path, retries: HTTPRetry | None) -> Iterator[Problem]:
     if retries is None:
         return
     if retries.attempts < 0:

@@ -14,7 +14,9 @@ _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _HOST_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?", re.IGNORECASE)
 _OBJECT_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~:-]+")
+_LINE_BREAK = re.compile(r"[\0\r\n]")
 MAX_NAME = 253
+MAX_HEADER_BYTES = 16384
 MAX_PORT = 65535
 
 
@@ -70,7 +72,18 @@ def not_a_subnet(subnet: str) -> str | None:
 
 
 def not_a_header(name: str) -> str | None:
-    return None if _HEADER_NAME.fullmatch(name) else f"`{name}` is not a header name"
+    if not _HEADER_NAME.fullmatch(name):
+        return f"`{name}` is not a header name: use letters, digits and `-`, such as `x-user`"
+    if len(name) > MAX_HEADER_BYTES:
+        return f"is longer than {MAX_HEADER_BYTES} bytes"
+    return None
+
+
+def not_one_line(text: str) -> str | None:
+    """Text that becomes part of a request's or response's head cannot go on after a line break."""
+    if _LINE_BREAK.search(text):
+        return "has a line break or a zero byte; write it in one line"
+    return None
 
 
 def check(path: Path, wrong: str | None) -> Iterator[Problem]:
