@@ -2,12 +2,14 @@
 
 import os
 import select
+import signal
 from pathlib import Path
 
 import click
 
-from lateen.cli.connection import mesh, of_root, state_directory, state_option
-from lateen.cli.output import Failure, say
+from lateen.cli.connection import of_root, state_directory, state_option
+from lateen.cli.output import Failure, say, warn
+from lateen.local_runtime.api.client import ApiClient, ApiFailure, NotRunning
 
 
 @click.command("down")
@@ -16,7 +18,11 @@ from lateen.cli.output import Failure, say
 )
 @state_option
 def command(timeout: float, state_dir: Path | None) -> None:
-    """Stop the mesh and wait until nothing of it is left."""
+    """Stop the mesh and wait until nothing of it is left.
+
+    One that does not answer, as it has only begun to start, is told by a signal; one that does not end is killed, and
+    leaves nothing either.
+    """
     state = state_directory(state_dir)
     if state.is_closed():
         raise Failure(f"{state.root} may only be entered by its owner: use the user (or sudo) that started the mesh")
@@ -29,8 +35,12 @@ def command(timeout: float, state_dir: Path | None) -> None:
     except ProcessLookupError:
         say("the mesh is down")
         return
-    with mesh(state_dir) as client:
-        client.request("POST", "/lateen/v1/shutdown")
+    try:
+        ApiClient(state.api_socket).request("POST", "/lateen/v1/shutdown")
+    except (NotRunning, ApiFailure, OSError):
+        signal.pidfd_send_signal(process, signal.SIGTERM)
     if not select.select([process], [], [], timeout)[0]:
-        raise Failure(f"the mesh (pid {pid}) has not ended after {timeout:g} s; its log: {state.log}")
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+        warn(f"the mesh (pid {pid}) had not ended after {timeout:g} s and was killed; its log: {state.log}")
+        select.select([process], [], [])
     say("the mesh is down")

@@ -1,14 +1,18 @@
 """Watched files as a source of the object store: read once at the start, then every difference as it is written."""
 
+import logging
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from lateen.local_runtime.errors import LocalRuntimeError
 from lateen.local_runtime.notices import Notices
+from lateen.local_runtime.objects.deletion import delete
 from lateen.local_runtime.objects.store import InvalidObject, ObjectStore
 from lateen.sources.documents import Document, Update
 from lateen.sources.files import WatchedFiles, load, watch
 
+_log = logging.getLogger(__name__)
 _SUBJECT = "manifests"
 
 
@@ -38,7 +42,11 @@ class Manifests:
         if self._files is None:
             return
         async for update in watch(self._files):
-            self._apply(update)
+            try:
+                self._apply(update)
+            except Exception as error:  # a bug must not take down what runs
+                _log.exception("an edit of the watched files is not in force")
+                self._refused.add("edit", f"an edit is not in force because of a bug in lateen: {error!r}; see the log")
             self._tell(self._files)
 
     def _apply(self, update: Update) -> None:
@@ -51,7 +59,7 @@ class Manifests:
                 if stored is not None and stored.origin.file == document.origin.file:
                     self._put(document)
             for ref in update.deleted:
-                self._store.delete(ref)
+                delete(self._store, ref, datetime.now(UTC))
 
     def _put(self, document: Document) -> None:
         try:

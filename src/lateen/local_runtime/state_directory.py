@@ -11,6 +11,13 @@ VARIABLE: Final = "LATEEN_STATE_DIR"
 """Environment variable that names another state directory."""
 
 
+_LONGEST_SOCKET_NAME: Final = 107
+
+
+class StateDirectoryTooLong(LocalRuntimeError):
+    """No unix socket can be made in it."""
+
+
 class AlreadyRunning(LocalRuntimeError):
     """Another supervisor holds the state directory; `pid` is its process id where it could be read, else 0."""
 
@@ -61,6 +68,13 @@ class StateDirectory:
         return self.root / "lock"
 
     def make(self) -> None:
+        """Raises `StateDirectoryTooLong` where its sockets could not have the names they need."""
+        length = len(os.fsencode(self.api_socket))
+        if length > _LONGEST_SOCKET_NAME:
+            raise StateDirectoryTooLong(
+                f"{self.root}: the name of a socket in it has {length} bytes, and the system allows "
+                f"{_LONGEST_SOCKET_NAME}; use a shorter --state-dir"
+            )
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def acquire(self) -> "Lock":

@@ -11,7 +11,7 @@ import msgspec
 from lateen.config.decode import DEFAULT_NAMESPACE, Decoded, Invalid, UnknownKind, decode, similar_kind
 from lateen.config.documents import Chunk, Malformed, YamlDocument, line_of, parse, split
 from lateen.config.objects import ConfigObject, ObjectRef, Origin
-from lateen.config.problems import Notice, Rejected
+from lateen.config.problems import Notice, Problem, Rejected
 from lateen.sources.documents import Document, Update
 
 
@@ -111,7 +111,15 @@ class FileState:
         documents = parse(text)
         if isinstance(documents, Malformed):
             return documents
-        return tuple((document, decode(document.raw, self._default_namespace)) for document in documents)
+        return tuple((document, self._decode(document)) for document in documents)
+
+    def _decode(self, document: YamlDocument) -> Decoded:
+        """A bug that one object brings to light must not cost the others, nor what runs."""
+        try:
+            return decode(document.raw, self._default_namespace)
+        except Exception as error:
+            message = f"cannot be read because of a bug in lateen: {type(error).__name__}: {error}"
+            return Invalid(None, (Problem((), message),))
 
     @staticmethod
     def _kept(last: _File, rejected: Rejected) -> _File:

@@ -51,13 +51,17 @@ class WatchedFiles:
 
     def __init__(self, paths: Sequence[Path], default_namespace: str = DEFAULT_NAMESPACE) -> None:
         self.paths = tuple(paths)
+        self._directories = tuple(path for path in paths if path.is_dir())
+        self._gone: tuple[Path, ...] = ()
         self._state = FileState(default_namespace)
         self._stamps: dict[str, _Stamp] = {}
 
     @property
     def rejected(self) -> tuple[Rejected, ...]:
         """Everything that is wrong in the files now."""
-        return self._state.rejected
+        message = "is gone; what it said stays in force until it is back"
+        gone = tuple(Rejected(None, Origin(str(path)), "", message) for path in self._gone)
+        return gone + self._state.rejected
 
     @property
     def notices(self) -> tuple[Notice, ...]:
@@ -65,8 +69,12 @@ class WatchedFiles:
         return self._state.notices
 
     def refresh(self) -> Update:
-        """Read what was written since the last time."""
+        """Read what was written since the last time. A watched directory that is gone says what it last said."""
         found = dict(_stamped(_files(self.paths)))
+        self._gone = tuple(path for path in self._directories if not path.is_dir())
+        for name, stamp in self._stamps.items():
+            if any(Path(name).is_relative_to(directory) for directory in self._gone):
+                found.setdefault(name, stamp)
         written = [name for name, stamp in found.items() if self._stamps.get(name) != stamp]
         self._stamps = found
         return self._state.update(list(found), {name: _read(Path(name)) for name in written})
@@ -93,11 +101,15 @@ def load(paths: Sequence[Path], default_namespace: str = DEFAULT_NAMESPACE) -> L
 
 
 async def watch(files: WatchedFiles) -> AsyncIterator[Update]:
-    """Every difference from what was last read, as it is written; ends only by being closed or cancelled."""
+    """Every difference from what was last read, as it is written; ends only by being closed or cancelled.
+
+    An update without objects tells that only `files.rejected` or `files.notices` have changed.
+    """
     wake = asyncio.Event()
     wake.set()
     watchers = [asyncio.create_task(_wake_on_events(wake, files.paths, *group)) for group in _groups(files.paths)]
     await asyncio.sleep(0)  # the watchers are now set up, so nothing written from here on is missed
+    told = (files.rejected, files.notices)
     try:
         while True:
             await wake.wait()
@@ -108,7 +120,9 @@ async def watch(files: WatchedFiles) -> AsyncIterator[Update]:
             if await asyncio.to_thread(files.mid_save):
                 await asyncio.sleep(CONFIRM_S)
             update = await asyncio.to_thread(files.refresh)
-            if not update.is_empty:
+            now = (files.rejected, files.notices)
+            if not update.is_empty or now != told:
+                told = now
                 yield update
     finally:
         for watcher in watchers:
@@ -153,7 +167,7 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             below = sorted(path.iterdir())
             visible = [entry for entry in below if not entry.name.startswith(".")]
-            yield from (entry for entry in visible if entry.suffix in SUFFIXES and not entry.is_dir())
+            yield from (entry for entry in visible if entry.suffix in SUFFIXES and entry.is_file())
             yield from _files(entry for entry in visible if entry.is_dir() and not entry.is_symlink())
 
 
