@@ -135,7 +135,7 @@ class AdsConnection:
             raise CallError(Status.INVALID_ARGUMENT, "missing node information")
         if not self._service.ready:
             raise CallError(Status.UNAVAILABLE, "the control plane is not ready yet")
-        self.node = node
+        self.node = _without_extensions(node)
         self._let_in = True
         try:
             self._service.opened(self)
@@ -192,3 +192,11 @@ def ads_handlers(
         return opened
 
     return {variant.path: factory(variant) for variant in VARIANTS}
+
+
+def _without_extensions(node: Node) -> Node:
+    """The node without the list of what the client was compiled with: 60 of Envoy's 61 kB, 160 kB once parsed."""
+    del node.extensions[:]
+    kept = Node()
+    kept.CopyFrom(node)  # a part of a parsed message keeps the memory of all of it
+    return kept

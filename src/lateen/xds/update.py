@@ -6,17 +6,20 @@ offer is a join of a shared part and an own part, and each part's updates are wo
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Final
 
 from lateen.xds.resource import EMPTY_OFFER, Offer, Resource, difference
 from lateen.xds.subscription import NOTHING, Subscription
+from lateen.xds.wire import version_text
 
 Encoder = Callable[[str, Iterable[Resource]], bytes]
 """Resources of a type as they stand in a response of one variant."""
 
 _WIDEST_JOIN = 64
 """Offers of at most so many parts, all of them offers, are compared part by part."""
+_OFFERS_LISTED = 16
+"""Offers whose versions are kept by name."""
 
 
 class Update:
@@ -71,6 +74,7 @@ class Updates:
         self._used = 0
         self._kept: OrderedDict[Hashable, tuple[tuple[Update, ...], int]] = OrderedDict()
         self._subscriptions: OrderedDict[Subscription, Subscription] = OrderedDict()
+        self._versions: OrderedDict[bytes, dict[str, str]] = OrderedDict()
 
     def between(self, type_url: str, old: Offer, new: Offer, wanted: Subscription) -> tuple[Update, ...]:
         """What a client that holds `old`, as far as it wants it, lacks of `new`."""
@@ -127,6 +131,16 @@ class Updates:
         if found is None:
             offered = tuple(r for update in everything for r in update.changed if r.name not in exceptions)
             found = self._keep(key, (Update(type_url, offered + kept),))
+        return found
+
+    def versions(self, offer: Offer) -> Mapping[str, str]:
+        """The version of every listed resource by name, as written in requests; for clients that come back."""
+        found = self._versions.get(offer.version)
+        if found is None:
+            found = {name: version_text(resource.version) for name, resource in offer.by_name().items()}
+            self._versions[offer.version] = found
+            if len(self._versions) > _OFFERS_LISTED:
+                self._versions.popitem(last=False)
         return found
 
     def shared(self, subscription: Subscription) -> Subscription:

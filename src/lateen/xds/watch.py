@@ -5,7 +5,7 @@ exceptions, which are empty most of the time. What to send is always worked out 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Final, assert_never
 
 import msgspec
@@ -174,7 +174,7 @@ class Watch:
             names = self._retries.pop(0)
             wanted = names if self.subscription.wildcard else names & self.subscription.names
             return self._named(updates, self.sent, wanted)
-        self._resume(offer)
+        self._resume(offer, updates)
         found = list(updates.between(self.type_url, self.sent, offer, self.subscription))
         if self.lingering or any(update.gone for update in found):
             self._linger(found)
@@ -228,17 +228,20 @@ class Watch:
             update = Update(self.type_url, update.changed)
         return (update,) if update.changed or update.gone else ()
 
-    def _resume(self, offer: Offer) -> None:
+    def _resume(self, offer: Offer, updates: Updates) -> None:
         """Go on from the versions that the client holds from an earlier stream."""
         if not self._held:
             return
         held, self._held = self._held, {}
-        wanted = set(self.subscription.names)
-        if self.subscription.wildcard:
-            wanted.update(resource.name for resource in offer)
-        self.lingering = frozenset(n for n in held if self.subscription.covers(n) and offer.get(n) is None)
-        self.owed |= {name for name in wanted - self.lingering if not _holds(held, offer, name)}
         self.sent = offer
+        versions = updates.versions(offer)
+        wanted: Set[str] = self.subscription.names
+        if held == versions and wanted <= versions.keys():  # nearly always
+            return
+        if self.subscription.wildcard:
+            wanted = wanted | versions.keys()
+        self.lingering = frozenset(n for n in held if self.subscription.covers(n) and n not in versions)
+        self.owed |= {name for name in wanted - self.lingering if not _holds(held, versions, offer, name)}
 
     def _linger(self, found: list[Update]) -> None:
         """Note what is gone. A name may be gone from one part of the offer and be in another."""
@@ -318,11 +321,11 @@ class Watch:
         )
 
 
-def _holds(held: Mapping[str, str], offer: Offer, name: str) -> bool:
-    resource = offer.get(name)
-    if resource is None and offer.otherwise is not None and name in held:
-        resource = offer.otherwise(name)
-    return resource is not None and held.get(name) == version_text(resource.version)
+def _holds(held: Mapping[str, str], versions: Mapping[str, str], offer: Offer, name: str) -> bool:
+    version = versions.get(name)
+    if version is None and offer.otherwise is not None and name in held:
+        version = version_text(offer.otherwise(name).version)
+    return version is not None and held.get(name) == version
 
 
 def _blamed(names: frozenset[str], error: str) -> frozenset[str]:
