@@ -31,6 +31,7 @@ from lateen.config.yaml_scalars import Scalar, as_key, plain
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MARKER = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 _ONLY_PREAMBLE = re.compile(r"(\s*(%.*|#.*)?(\n|$))*")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _SURROGATES = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 _STANDARD_TAGS = "tag:yaml.org,2002:"
 MAX_DEPTH = 100
@@ -135,7 +136,7 @@ def _read(text: str) -> Iterator[YamlDocument]:
 
 
 def _read_json(text: str) -> YamlDocument | None:
-    """None where the text is not JSON, or has a key twice: the YAML reader then says what is wrong."""
+    """None where the text is not JSON, has a key twice or half a character: the YAML reader then says what is wrong."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(mapping := dict(pairs)) != len(pairs):
@@ -144,6 +145,8 @@ def _read_json(text: str) -> YamlDocument | None:
 
     try:
         raw = json.loads(text, object_pairs_hook=unique)
+        if _SURROGATE.search(text):
+            json.dumps(raw, ensure_ascii=False).encode()  # half a pair is no character: a ValueError too
     except (ValueError, RecursionError):
         return None
     return YamlDocument(raw, text[: len(text) - len(text.lstrip())].count("\n") + 1)

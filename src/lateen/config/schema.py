@@ -21,7 +21,7 @@ from lateen.config.objects import ConfigObject, ObjectRef
 from lateen.config.problems import Problem
 from lateen.config.validation.destination_rule import destination_rule
 from lateen.config.validation.gateway import gateway
-from lateen.config.validation.kubernetes import config_map, kubernetes_service
+from lateen.config.validation.kubernetes import config_map, endpoint_slice, endpoints, kubernetes_service
 from lateen.config.validation.virtual_service import virtual_service
 
 Validator = Callable[[Any], Iterable[Problem]]
@@ -67,8 +67,8 @@ SCHEMAS: tuple[KindSchema, ...] = (
     KindSchema(type=ConfigMap, plural="configmaps", short_names=("cm",), validate=config_map),
     KindSchema(type=Secret, plural="secrets"),
     KindSchema(type=KubernetesService, plural="services", short_names=("svc",), validate=kubernetes_service),
-    KindSchema(type=Endpoints, plural="endpoints", short_names=("ep",)),
-    KindSchema(type=EndpointSlice, plural="endpointslices"),
+    KindSchema(type=Endpoints, plural="endpoints", short_names=("ep",), validate=endpoints),
+    KindSchema(type=EndpointSlice, plural="endpointslices", validate=endpoint_slice),
     KindSchema(type=Pod, plural="pods", short_names=("po",)),
     KindSchema(type=Deployment, plural="deployments", short_names=("deploy",)),
     KindSchema(

@@ -1,5 +1,6 @@
 """DestinationRule: the rules its types cannot say."""
 
+import math
 from collections.abc import Iterator
 
 from lateen.config.kinds.destination_rule import (
@@ -8,6 +9,7 @@ from lateen.config.kinds.destination_rule import (
     ConnectionPoolSettings,
     ConsistentHashLB,
     DestinationRule,
+    HTTPCookie,
     LoadBalancerSettings,
     LocalityLoadBalancerSetting,
     OutlierDetection,
@@ -17,10 +19,15 @@ from lateen.config.kinds.destination_rule import (
 )
 from lateen.config.problems import Path, Problem
 from lateen.config.validation import names
-from lateen.config.validation.http_route import at_least_a_millisecond, not_a_subset
+from lateen.config.validation.http_route import at_least_a_millisecond, not_a_subset, zero_or_more
+from lateen.config.values import Duration, TcpKeepalive
 
 _HASH_KEYS = ("http_header_name", "http_cookie", "use_source_ip", "http_query_parameter_name")
 _PERCENT = 100
+_MAX_TABLE_SIZE = 5_000_011
+_MAX_KEEPALIVE = Duration(seconds=32767)
+_SECOND = Duration(seconds=1)
+_MAX_PROBES = 127
 
 
 def destination_rule(found: DestinationRule) -> Iterator[Problem]:
@@ -83,7 +90,7 @@ def _load_balancer(path: Path, settings: LoadBalancerSettings) -> Iterator[Probl
     if settings.consistent_hash:
         yield from _consistent_hash((*path, "consistentHash"), settings.consistent_hash)
     if settings.locality_lb_setting:
-        yield from _locality((*path, "localityLbSetting"), settings.locality_lb_setting)
+        yield from locality((*path, "localityLbSetting"), settings.locality_lb_setting)
     if settings.warmup_duration_secs and settings.warmup:
         yield Problem((*path, "warmup"), "cannot be together with `warmupDurationSecs`; keep `warmup`")
     if settings.warmup:
@@ -92,6 +99,11 @@ def _load_balancer(path: Path, settings: LoadBalancerSettings) -> Iterator[Probl
         minimum = settings.warmup.minimum_percent
         if minimum is not None and not 0 <= minimum <= _PERCENT:
             yield Problem((*path, "warmup", "minimumPercent"), f"{minimum:g} must be 0 to 100")
+        aggression = settings.warmup.aggression
+        if aggression is not None and not 0 < aggression < math.inf:
+            yield Problem((*path, "warmup", "aggression"), f"{aggression:g} must be above 0; 1 is a straight line")
+        yield from at_least_a_millisecond((*path, "warmup", "duration"), settings.warmup.duration)
+    yield from at_least_a_millisecond((*path, "warmupDurationSecs"), settings.warmup_duration_secs)
 
 
 def _consistent_hash(path: Path, hashed: ConsistentHashLB) -> Iterator[Problem]:
@@ -100,13 +112,34 @@ def _consistent_hash(path: Path, hashed: ConsistentHashLB) -> Iterator[Problem]:
         yield Problem(path, "needs one of `httpHeaderName`, `httpCookie`, `useSourceIp` and `httpQueryParameterName`")
     if hashed.ring_hash and hashed.maglev:
         yield Problem((*path, "maglev"), "cannot be together with `ringHash`; keep one")
-    if hashed.http_header_name == "":
-        yield Problem((*path, "httpHeaderName"), "must not be empty")
-    if hashed.http_cookie and not hashed.http_cookie.name:
-        yield Problem((*path, "httpCookie", "name"), "missing; name the cookie")
+    if hashed.http_header_name is not None:
+        yield from names.check((*path, "httpHeaderName"), names.not_a_header(hashed.http_header_name))
+    if hashed.http_query_parameter_name == "":
+        yield Problem((*path, "httpQueryParameterName"), "must not be empty; name a parameter of the query")
+    if hashed.http_cookie:
+        yield from _cookie((*path, "httpCookie"), hashed.http_cookie)
+    if hashed.maglev and hashed.maglev.table_size:
+        yield from names.check((*path, "maglev", "tableSize"), _not_a_table_size(hashed.maglev.table_size))
 
 
-def _locality(path: Path, setting: LocalityLoadBalancerSetting) -> Iterator[Problem]:
+def _cookie(path: Path, cookie: HTTPCookie) -> Iterator[Problem]:
+    if not cookie.name:
+        yield Problem((*path, "name"), "missing; name the cookie")
+    for position, attribute in enumerate(cookie.attributes):
+        at = (*path, "attributes", position)
+        yield from names.check((*at, "name"), names.not_a_header(attribute.name))
+        yield from names.check((*at, "value"), names.not_one_line(attribute.value))
+
+
+def _not_a_table_size(size: int) -> str | None:
+    if size > _MAX_TABLE_SIZE:
+        return f"{size} is too large; use a prime number up to {_MAX_TABLE_SIZE}, such as 65537"
+    if size < 2 or any(size % divisor == 0 for divisor in range(2, math.isqrt(size) + 1)):
+        return f"{size} is not a prime number; use one such as 65537"
+    return None
+
+
+def locality(path: Path, setting: LocalityLoadBalancerSetting) -> Iterator[Problem]:
     given = [f for f in ("distribute", "failover") if getattr(setting, f)]
     if len(given) > 1:
         yield Problem((*path, "failover"), "cannot be together with `distribute`; keep one")
@@ -127,6 +160,8 @@ def _connection_pool(path: Path, pool: ConnectionPoolSettings) -> Iterator[Probl
         yield from _not_negative((*at, "maxConnections"), pool.tcp.max_connections)
         yield from at_least_a_millisecond((*at, "connectTimeout"), pool.tcp.connect_timeout)
         yield from at_least_a_millisecond((*at, "maxConnectionDuration"), pool.tcp.max_connection_duration)
+        if pool.tcp.tcp_keepalive:
+            yield from tcp_keepalive((*at, "tcpKeepalive"), pool.tcp.tcp_keepalive)
     if pool.http:
         at = (*path, "http")
         yield from _not_negative((*at, "http1MaxPendingRequests"), pool.http.http1_max_pending_requests)
@@ -134,6 +169,18 @@ def _connection_pool(path: Path, pool: ConnectionPoolSettings) -> Iterator[Probl
         yield from _not_negative((*at, "maxRequestsPerConnection"), pool.http.max_requests_per_connection)
         yield from _not_negative((*at, "maxRetries"), pool.http.max_retries)
         yield from _not_negative((*at, "maxConcurrentStreams"), pool.http.max_concurrent_streams)
+        if keep_alive := pool.http.http2_keep_alive:
+            yield from zero_or_more((*at, "http2KeepAlive", "interval"), keep_alive.interval)
+            yield from zero_or_more((*at, "http2KeepAlive", "timeout"), keep_alive.timeout)
+
+
+def tcp_keepalive(path: Path, settings: TcpKeepalive) -> Iterator[Problem]:
+    """The range of the kernel, which counts whole seconds; zero leaves the choice to it."""
+    for field, duration in (("time", settings.time), ("interval", settings.interval)):
+        if duration and not _SECOND <= duration <= _MAX_KEEPALIVE:
+            yield Problem((*path, field), f"{duration} must be {_SECOND} to {_MAX_KEEPALIVE}")
+    if settings.probes and settings.probes > _MAX_PROBES:
+        yield Problem((*path, "probes"), f"{settings.probes} must be at most {_MAX_PROBES}")
 
 
 def _outlier_detection(path: Path, outlier: OutlierDetection) -> Iterator[Problem]:

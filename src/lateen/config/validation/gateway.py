@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from lateen.common.hosts import is_address
 from lateen.config.conform import nearest
 from lateen.config.kinds.gateway import Gateway, Port, Server, ServerTLSMode, ServerTLSSettings, TLSProtocol
 from lateen.config.problems import Path, Problem
@@ -31,19 +30,20 @@ def _server(path: Path, server: Server) -> Iterator[Problem]:
     if server.port is None:
         yield Problem((*path, "port"), "missing; write `port: {number: …, name: …, protocol: …}`")
     else:
-        yield from _port((*path, "port"), server.port, unix=bind.startswith("unix://"))
+        yield from _port((*path, "port"), server.port)
         yield from _tls_fits((*path, "tls"), server.tls, server.port.protocol.upper())
-    if bind and not bind.startswith("unix://") and not is_address(bind):
-        yield Problem((*path, "bind"), f"`{bind}` must be an address or `unix://` and a path")
+    if bind.startswith("unix:"):
+        yield Problem((*path, "bind"), f"`{bind}`: Unix sockets are not supported yet; write an IP address")
+    elif bind:
+        yield from names.check((*path, "bind"), names.not_an_address(bind))
     if not server.hosts:
         yield Problem((*path, "hosts"), 'missing; name the hosts served here, or `"*"`')
     for position, host in enumerate(server.hosts):
         yield from names.check((*path, "hosts", position), _not_a_gateway_host(host))
 
 
-def _port(path: Path, port: Port, *, unix: bool) -> Iterator[Problem]:
-    if not unix:
-        yield from names.check((*path, "number"), names.not_a_port(port.number))
+def _port(path: Path, port: Port) -> Iterator[Problem]:
+    yield from names.check((*path, "number"), names.not_a_port(port.number))
     if not port.name:
         yield Problem((*path, "name"), "missing; name the port, such as `http`")
     if not port.protocol:

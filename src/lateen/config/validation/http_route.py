@@ -57,7 +57,7 @@ def http_route(path: Path, rule: HTTPRoute) -> Iterator[Problem]:
     yield from _redirect((*path, "redirect"), rule.redirect)
     yield from _direct_response((*path, "directResponse"), rule.direct_response)
     yield from _rewrite((*path, "rewrite"), rule.rewrite)
-    yield from _zero_or_more((*path, "timeout"), rule.timeout)
+    yield from zero_or_more((*path, "timeout"), rule.timeout)
     yield from http_retry((*path, "retries"), rule.retries)
     yield from _fault((*path, "fault"), rule.fault)
     yield from _mirrors(path, rule)
@@ -235,7 +235,7 @@ def http_retry(path: Path, retries: HTTPRetry | None) -> Iterator[Problem]:
         yield Problem(
             (*path, "attempts"), "is 0, which switches retries off; say how many, or leave the other fields out"
         )
-    yield from _zero_or_more((*path, "perTryTimeout"), retries.per_try_timeout)
+    yield from zero_or_more((*path, "perTryTimeout"), retries.per_try_timeout)
     yield from at_least_a_millisecond((*path, "backoff"), retries.backoff)
     for condition in filter(None, (part.strip() for part in (retries.retry_on or "").split(","))):
         if condition not in RETRY_CONDITIONS and condition not in _STATUSES:
@@ -290,7 +290,7 @@ def _percent(path: Path, percent: Percent | None) -> Iterator[Problem]:
         yield Problem((*path, "value"), f"{percent.value:g} must be 0 to 100")
 
 
-def _zero_or_more(path: Path, duration: timedelta | None) -> Iterator[Problem]:
+def zero_or_more(path: Path, duration: timedelta | None) -> Iterator[Problem]:
     """Zero switches off."""
     if duration:
         yield from at_least_a_millisecond(path, duration)

@@ -59,6 +59,13 @@ def not_a_host_or_address(host: str, *, wildcard: bool = True) -> str | None:
     return None if wrong is None or is_address(host) else wrong
 
 
+def not_an_address(text: str) -> str | None:
+    """An IP address; an IPv6 address with a zone is none that Envoy could use."""
+    if is_address(text) and "%" not in text:
+        return None
+    return f"`{text}` is not an IP address, such as `10.1.2.3`"
+
+
 def not_a_port(number: int) -> str | None:
     return None if 1 <= number <= MAX_PORT else f"{number} is not a port: use 1 to {MAX_PORT}"
 
