@@ -22,9 +22,10 @@ from lateen.local_runtime import preflight
 from lateen.local_runtime.api.server import ApiServer
 from lateen.local_runtime.controllers.defaults import DefaultsController
 from lateen.local_runtime.controllers.loop import Controllers
+from lateen.local_runtime.controllers.pods import PodController
 from lateen.local_runtime.controllers.service_checks import ServiceChecks
 from lateen.local_runtime.controllers.services import NameController, ServiceController
-from lateen.local_runtime.controllers.workloads import DeploymentController, PodController
+from lateen.local_runtime.controllers.workloads import WorkloadController
 from lateen.local_runtime.errors import LauncherLost, ServiceRulesError
 from lateen.local_runtime.feed import ControlPlane, Diagnostic, Feed
 from lateen.local_runtime.manifests import Manifests, check_paths
@@ -183,7 +184,6 @@ class Supervisor:
         def set_zone(zone: Zone) -> None:
             dns.zone = zone
 
-        now = _now
         machine = Machine(
             sandboxes=sandboxes,
             catalogue=catalogue,
@@ -192,7 +192,7 @@ class Supervisor:
             pods_directory=self._settings.state.root / "pods",
             control_socket=self._settings.state.xds_socket,
             notice=self._notices.add,
-            clock=Clock(now),
+            clock=Clock(_now),
         )
         write_commands(machine.commands_directory)
         pods = Pods(machine, group, lambda ref, uid, status: runner.report(ref, uid, status))
@@ -203,7 +203,7 @@ class Supervisor:
             (
                 DefaultsController(store, self._notices),
                 ServiceController(store),
-                DeploymentController(store, pods, injector, self._notices, now),
+                WorkloadController(store, pods, injector, self._notices, _LoopClock(), lambda: controllers.wake()),
                 runner,
                 ServiceChecks(store, self._notices),
                 NameController(store, set_zone, rules.publish),
@@ -238,6 +238,16 @@ class Supervisor:
             loop.add_signal_handler(number, self.shut_down)
             stack.callback(loop.remove_signal_handler, number)
         return stack
+
+
+class _LoopClock:
+    """This machine's time, and the event loop's timers."""
+
+    def now(self) -> datetime:
+        return _now()
+
+    def later(self, seconds: float, call: Callable[[], None]) -> object:
+        return asyncio.get_running_loop().call_later(seconds, call)
 
 
 class _KernelRules:

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from aiohttp import web
@@ -10,6 +11,7 @@ from lateen.config.objects import ObjectRef, Origin
 from lateen.local_runtime.api import bodies, statuses
 from lateen.local_runtime.api.paths import Target
 from lateen.local_runtime.api.selectors import Predicate, field_selector, label_selector
+from lateen.local_runtime.objects.deletion import delete
 from lateen.local_runtime.objects.patches import PatchFailed, json_patch, merge, strategic_merge
 from lateen.local_runtime.objects.store import DEFAULT_NAMESPACE, InvalidObject, ObjectStore, StoredObject
 
@@ -96,7 +98,7 @@ async def handle(request: web.Request, collection: Collection) -> web.StreamResp
             objects = collection.matching(request)[0]
             with collection.store.batch():
                 for stored in objects:
-                    collection.store.delete(stored.ref)
+                    delete(collection.store, stored.ref, datetime.now(UTC))
             return bodies.answer(collection.as_list(objects))
         case _:
             raise statuses.method_not_allowed()
@@ -172,8 +174,20 @@ async def _delete(request: web.Request, collection: Collection) -> web.StreamRes
         if wanted.get(key) and wanted[key] != stored.raw["metadata"][key]:
             raise statuses.conflict(collection.type, collection.ref.name)
     if not _is_dry_run(request):
-        collection.store.delete(stored.ref)
+        delete(collection.store, stored.ref, datetime.now(UTC), _grace(request, options))
+        if (left := collection.store.get(stored.ref)) is not None:
+            return bodies.answer(collection.shown(left.raw))
     return bodies.answer(statuses.deleted(collection.type, stored.raw))
+
+
+def _grace(request: web.Request, options: Any) -> float | None:
+    """Seconds that the request gives a pod to end; None where it says nothing."""
+    given = options.get("gracePeriodSeconds") if isinstance(options, dict) else None
+    given = request.query.get("gracePeriodSeconds") if given is None else given
+    try:
+        return None if given is None else max(0.0, float(given))
+    except (TypeError, ValueError):
+        raise statuses.bad_request(f"gracePeriodSeconds: {given!r} is not a number of seconds") from None
 
 
 def _checked_ref(collection: Collection, body: Json) -> ObjectRef:

@@ -13,6 +13,7 @@ from lateen.local_runtime.plan.gateway import (
     mesh_config_map,
     wanted_gateway,
 )
+from lateen.local_runtime.plan.kinds import KINDS
 from lateen.local_runtime.plan.workloads import Json
 
 _ORIGIN: Final = Origin("lateen")
@@ -44,7 +45,8 @@ class DefaultsController:
             self._namespaces.add(event.ref.name)
         if event.ref == MESH_CONFIG_REF:
             self._mesh_config = True
-        if event.ref.kind in ("Gateway", "Deployment", "Pod", "ServiceAccount", "Service"):
+        workload = (event.ref.group, event.ref.kind) in KINDS
+        if workload or event.ref.kind in ("Gateway", "Pod", "ServiceAccount", "Service"):
             self._gateway = True
 
     def reconcile(self) -> None:
@@ -80,7 +82,7 @@ class DefaultsController:
 
     def _ensure_gateway(self) -> None:
         gateways = [o.raw for o in self._store.list("networking.istio.io", "Gateway")]
-        workloads = [o.raw for o in self._store.list("apps", "Deployment")]
+        workloads = [o.raw for group, kind in KINDS for o in self._store.list(group, kind)]
         workloads += [o.raw for o in self._store.list("", "Pod") if not o.raw["metadata"].get("ownerReferences")]
         wanted = {self._store.ref_of(obj): obj for obj in wanted_gateway(gateways, workloads)}
         for ref in _GATEWAY_REFS:

@@ -10,9 +10,11 @@ from lateen.common.ports import RECOGNISED_PREFIXES, declared_protocol
 from lateen.config.objects import ObjectRef
 from lateen.local_runtime.notices import Notices
 from lateen.local_runtime.objects.store import Event, EventType, ObjectStore
+from lateen.local_runtime.plan.kinds import KINDS
 from lateen.local_runtime.plan.services import is_external
 from lateen.local_runtime.plan.workloads import Json
 
+_WORKLOADS: Final = (*KINDS, ("", "Pod"))
 _HEALTH_PORT: Final = 15021
 """The proxy's own; manifests of gateways name it `status-port`, and nobody routes on it."""
 
@@ -29,7 +31,7 @@ class ServiceChecks:
         match (event.ref.group, event.ref.kind):
             case ("", "Service"):
                 self._changed.add(event.ref)
-            case ("apps", "Deployment") | ("", "Pod") if _says_something_else(event):
+            case group_and_kind if group_and_kind in _WORKLOADS and _says_something_else(event):
                 self._changed |= {service.ref for service in self._store.list("", "Service", event.ref.namespace)}
 
     def reconcile(self) -> None:
@@ -37,9 +39,7 @@ class ServiceChecks:
         for ref in changed:
             stored = self._store.get(ref)
             workloads = [
-                workload.raw
-                for group, kind in (("apps", "Deployment"), ("", "Pod"))
-                for workload in self._store.list(group, kind, ref.namespace)
+                workload.raw for group, kind in _WORKLOADS for workload in self._store.list(group, kind, ref.namespace)
             ]
             found = [] if stored is None else [f"{stored.origin}: {ref}: {m}" for m in mistakes(stored.raw, workloads)]
             # Of its own subject, as what is said of the object itself is forgotten whenever it is written.
@@ -47,7 +47,7 @@ class ServiceChecks:
 
 
 def mistakes(service: Json, workloads: Iterable[Json]) -> Iterator[str]:
-    """What is wrong with a Service among the Deployments and Pods of its namespace; field paths first."""
+    """What is wrong with a Service among the workloads and Pods of its namespace; field paths first."""
     spec = service.get("spec") or {}
     if is_external(service):
         return
@@ -75,8 +75,8 @@ def _says_something_else(event: Event) -> bool:
 
 
 def _labels(workload: Json) -> Json:
-    """The labels of the pods of a Deployment, or of a Pod."""
+    """The labels of the pods of a workload, or of a Pod."""
     template = (workload.get("spec") or {}).get("template")
-    metadata = (template or {}).get("metadata") if workload.get("kind") == "Deployment" else workload.get("metadata")
+    metadata = workload.get("metadata") if workload.get("kind") == "Pod" else (template or {}).get("metadata")
     labels: Json = (metadata or {}).get("labels") or {}
     return labels

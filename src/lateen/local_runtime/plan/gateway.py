@@ -22,7 +22,7 @@ _PORTS: Final = (("status-port", 15021, 15021), ("http2", 80, 8080), ("https", 4
 
 def wanted_gateway(gateways: Iterable[Json], workloads: Iterable[Json]) -> list[Json]:
     """The gateway's ServiceAccount, Deployment and Service if a Gateway selects them and no workload of the manifests
-    (Deployment or bare Pod) is selected by that Gateway; else nothing.
+    (such as a Deployment or a bare Pod) is selected by that Gateway; else nothing.
     """
     brought = [_labels(w) for w in workloads if not is_ours(w)]
     for gateway in gateways:

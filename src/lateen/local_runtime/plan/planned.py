@@ -6,8 +6,9 @@ The same functions plan the running mesh; here every pod is taken to run and to 
 from collections.abc import Iterable, Sequence
 
 from lateen.local_runtime.plan.gateway import MESH_CONFIG_MAP, ROOT_NAMESPACE, mesh_config_map, wanted_gateway
+from lateen.local_runtime.plan.kinds import kind_of, plan_pods
 from lateen.local_runtime.plan.services import endpoint_slices, mirrored_slices, with_cluster_ip
-from lateen.local_runtime.plan.workloads import Json, plan_pods, with_addresses
+from lateen.local_runtime.plan.workloads import Json, with_addresses
 
 
 def planned(objects: Sequence[Json]) -> list[Json]:
@@ -18,7 +19,7 @@ def planned(objects: Sequence[Json]) -> list[Json]:
     """
     written = [_in_namespace(found) for found in objects]
     gateways = [found for found in written if found.get("kind") == "Gateway"]
-    written += wanted_gateway(gateways, [found for found in written if found.get("kind") in ("Deployment", "Pod")])
+    written += wanted_gateway(gateways, [found for found in written if found.get("kind") == "Pod" or kind_of(found)])
     others = [found for found in written if found.get("kind") not in ("Pod", "Service")]
     pods = _pods(written)
     services = _with_addresses(found for found in written if found.get("kind") == "Service")

@@ -1,10 +1,11 @@
-"""Which pods a workload asks for: the pure half of what Kubernetes' Deployment controller does.
+"""Pods made from templates: names, owners, defaults and addresses, whatever kind of workload asks for them.
 
 Objects are the JSON values of the API, since a pod template has to pass through whole. Everything is a function of its
 arguments: names and addresses come from hashes, so `lateen translate` sees the pods that `lateen up` would run.
 """
 
 import json
+import types
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from hashlib import blake2b
 from ipaddress import IPv4Network
@@ -26,49 +27,53 @@ _ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
 _MAX_NAME: Final = 63
 
 
-def template_hash(deployment: Json) -> str:
+def template_hash(workload: Json) -> str:
     """The label value that tells the pods of one template from those of another: 10 characters."""
-    template = deployment.get("spec", {}).get("template", {})
+    template = workload.get("spec", {}).get("template", {})
     return _hashed(json.dumps(template, sort_keys=True, separators=(",", ":")), 10)
 
 
-def replicas(deployment: Json) -> int:
+def replicas(workload: Json) -> int:
     """How many pods are asked for; 1 where the field is absent."""
-    count = deployment.get("spec", {}).get("replicas")
+    count = workload.get("spec", {}).get("replicas")
     return 1 if count is None else int(count)
 
 
-def pod_names(deployment: Json) -> Iterator[str]:
-    """Names for pods of the current template, without end; a controller takes those not in use."""
-    base = _name_base(deployment)
+def hashed_names(workload: Json, base: str) -> Iterator[str]:
+    """Names of pods that begin with `base`, cut to be valid, without end; a controller takes those not in use."""
+    base = base[-(_MAX_NAME - 5) :].lstrip("-.")
     index = 0
     while True:
-        yield base + _hashed(f"{_namespace(deployment)}/{base}{index}", 5)
+        yield base + _hashed(f"{namespace_of(workload)}/{base}{index}", 5)
         index += 1
+
+
+def pod_names(deployment: Json) -> Iterator[str]:
+    """Names for pods of a Deployment's current template, without end."""
+    return hashed_names(deployment, _name_base(deployment))
 
 
 def pod_of(deployment: Json, name: str) -> Json:
     """The Pod object of that name made from the Deployment's template, before injection."""
-    template = deployment.get("spec", {}).get("template", {})
-    meta = template.get("metadata") or {}
     hashed = template_hash(deployment)
     replica_set = f"{deployment['metadata']['name']}-{hashed}"
-    namespace = _namespace(deployment)
+    owner = owner_reference("apps/v1", "ReplicaSet", namespace_of(deployment), replica_set)
+    base = _name_base(deployment)[-(_MAX_NAME - 5) :].lstrip("-.")
+    return pod_from_template(deployment, name, base, owner, {TEMPLATE_HASH: hashed})
+
+
+def pod_from_template(
+    workload: Json, name: str, generate_name: str, owner: Json, labels: Mapping[str, str] = types.MappingProxyType({})
+) -> Json:
+    """A Pod object made from a workload's template with some more labels, before injection."""
+    template = workload.get("spec", {}).get("template", {})
+    meta = template.get("metadata") or {}
     metadata: Json = {
         "name": name,
-        "generateName": _name_base(deployment),
-        "namespace": namespace,
-        "labels": {**(meta.get("labels") or {}), TEMPLATE_HASH: hashed},
-        "ownerReferences": [
-            {
-                "apiVersion": "apps/v1",
-                "kind": "ReplicaSet",
-                "name": replica_set,
-                "uid": uid_of("ReplicaSet", namespace, replica_set),
-                "controller": True,
-                "blockOwnerDeletion": True,
-            }
-        ],
+        "generateName": generate_name,
+        "namespace": namespace_of(workload),
+        "labels": {**(meta.get("labels") or {}), **labels},
+        "ownerReferences": [owner],
     }
     if meta.get("annotations"):
         metadata["annotations"] = dict(meta["annotations"])
@@ -76,22 +81,24 @@ def pod_of(deployment: Json, name: str) -> Json:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": with_pod_defaults(spec)}
 
 
-def plan_pods(workload: Json) -> list[Json]:
-    """The pods that a Deployment or a bare Pod asks for when nothing runs yet, without addresses.
+def owner_reference(api_version: str, kind: str, namespace: str, name: str, uid: str | None = None) -> Json:
+    """The reference of a pod to the object that has made it."""
+    return {
+        "apiVersion": api_version,
+        "kind": kind,
+        "name": name,
+        "uid": uid or uid_of(kind, namespace, name),
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
 
-    Other kinds ask for none.
-    """
-    match workload.get("kind"):
-        case "Deployment":
-            names = pod_names(workload)
-            return [pod_of(workload, next(names)) for _ in range(replicas(workload))]
-        case "Pod":
-            pod = json.loads(json.dumps(workload))
-            pod["metadata"].setdefault("namespace", "default")
-            pod["spec"] = with_pod_defaults(pod.get("spec") or {})
-            return [pod]
-        case _:
-            return []
+
+def reference_to(workload: Json) -> Json:
+    """The reference of a pod to its workload."""
+    meta = workload["metadata"]
+    return owner_reference(
+        workload["apiVersion"], workload["kind"], namespace_of(workload), meta["name"], meta.get("uid")
+    )
 
 
 def with_pod_defaults(spec: Json) -> Json:
@@ -105,16 +112,6 @@ def with_pod_defaults(spec: Json) -> Json:
     }
 
 
-def owned_by(pod: Json, deployment: Json) -> bool:
-    """Whether the pod was made for this Deployment, from whichever template."""
-    if pod["metadata"].get("namespace") != _namespace(deployment):
-        return False
-    hashed = (pod["metadata"].get("labels") or {}).get(TEMPLATE_HASH)
-    wanted = f"{deployment['metadata']['name']}-{hashed}"
-    owners = pod["metadata"].get("ownerReferences") or ()
-    return hashed is not None and any(o.get("kind") == "ReplicaSet" and o.get("name") == wanted for o in owners)
-
-
 def deployment_of(pod: Json) -> str | None:
     """The name of the Deployment that a pod was made for, or None."""
     hashed = (pod["metadata"].get("labels") or {}).get(TEMPLATE_HASH)
@@ -124,10 +121,10 @@ def deployment_of(pod: Json) -> str | None:
     return None
 
 
-def check_deployment(deployment: Json) -> list[str]:
-    """What is wrong with a Deployment that would keep its pods from being made; field paths first."""
+def check_workload(workload: Json) -> list[str]:
+    """What is wrong with a Deployment or its like that would keep its pods from being made; field paths first."""
     problems = []
-    spec = deployment.get("spec") or {}
+    spec = workload.get("spec") or {}
     template = spec.get("template") or {}
     labels = (template.get("metadata") or {}).get("labels") or {}
     wanted = (spec.get("selector") or {}).get("matchLabels") or {}
@@ -202,13 +199,17 @@ def _ready_status(pod: Json, address: str) -> Json:
     }
 
 
+def namespace_of(workload: Json) -> str:
+    return str(workload["metadata"].get("namespace") or "default")
+
+
+def is_ending(pod: Json) -> bool:
+    """Whether the pod has been told to end."""
+    return bool(pod["metadata"].get("deletionTimestamp"))
+
+
 def _name_base(deployment: Json) -> str:
-    """What the pods' names begin with, cut so that five more characters make a valid name."""
-    return f"{deployment['metadata']['name']}-{template_hash(deployment)}-"[-(_MAX_NAME - 5) :].lstrip("-.")
-
-
-def _namespace(deployment: Json) -> str:
-    return str(deployment["metadata"].get("namespace") or "default")
+    return f"{deployment['metadata']['name']}-{template_hash(deployment)}-"
 
 
 def _hashed(text: str, length: int) -> str:

@@ -33,7 +33,8 @@ class LocalInjector:
 
     def __call__(self, pod: Json, namespace_labels: Mapping[str, str]) -> Json:
         """The pod with its sidecar, or as it is. Raises `InjectionFailed`."""
-        return injected(pod, namespace_labels, self._settings(), native_nftables=self._native_nftables)
+        settings = for_pod(pod, self._settings())
+        return injected(pod, namespace_labels, settings, native_nftables=self._native_nftables)
 
     def _settings(self) -> Settings:
         config_map = self._store.get(ObjectRef("", "ConfigMap", ROOT_NAMESPACE, MESH_CONFIG_MAP))
@@ -45,6 +46,13 @@ class LocalInjector:
 def local_settings(mesh: Mapping[str, object]) -> Settings:
     """The injector's settings for a mesh configuration in JSON shape."""
     return Settings(inject_by_default=True, values=_VALUES, mesh=Mesh.of(mesh))
+
+
+def for_pod(pod: Json, settings: Settings) -> Settings:
+    """The settings for a pod. One that runs to its end has a native sidecar, which ends with it, unless it says no."""
+    if (pod.get("spec") or {}).get("restartPolicy", "Always") == "Always":
+        return settings
+    return msgspec.structs.replace(settings, native_sidecars=True)
 
 
 def injected(pod: Json, namespace_labels: Mapping[str, str], settings: Settings, *, native_nftables: bool) -> Json:

@@ -4,6 +4,7 @@ Each is a `PodWorker` in a task of its own. The API server reaches into them her
 """
 
 import asyncio
+import shutil
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -64,6 +65,14 @@ class Pods:
         """Let pods that wait for a ConfigMap or Secret look again."""
         for worker in self._workers.values():
             worker.configuration_changed()
+
+    def release(self, claim: ObjectRef) -> None:
+        """Remove what a PersistentVolumeClaim held, unless a pod still has it."""
+        if claim.name.startswith("."):
+            return
+        path = self._machine.claims_directory / claim.namespace / claim.name
+        if not any(path in worker.volume_paths() for worker in self._workers.values()):
+            shutil.rmtree(path, ignore_errors=True)
 
     async def close(self, grace: float) -> None:
         """End all pods at once, in less time those that are ending already too; returns when none is left."""

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from signal import SIGKILL
@@ -119,6 +119,10 @@ class PodWorker:
         self._configuration.set()
         if self._around is not None and not self.ended.is_set():
             self._around = self._followed(self._around)
+
+    def volume_paths(self) -> Collection[Path]:
+        """Where the pod's volumes are on this machine."""
+        return self._around.paths.values() if self._around else ()
 
     def container(self, name: str) -> Container:
         """See `container_life.Pod`."""

@@ -8,8 +8,9 @@ import pytest
 from lateen.config.objects import ObjectRef, Origin
 from lateen.local_runtime.controllers.defaults import DefaultsController
 from lateen.local_runtime.controllers.loop import Controllers
+from lateen.local_runtime.controllers.pods import PodController
 from lateen.local_runtime.controllers.services import NameController, ServiceController
-from lateen.local_runtime.controllers.workloads import DeploymentController, InjectionFailed, PodController
+from lateen.local_runtime.controllers.workloads import InjectionFailed, WorkloadController
 from lateen.local_runtime.feed import Feed
 from lateen.local_runtime.network.dns import Outcome
 from lateen.local_runtime.notices import Notices
@@ -20,6 +21,19 @@ ORIGIN = Origin("a.yaml", 1)
 
 def now():
     return datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class FakeClock:
+    """Timers that ring when the test says so."""
+
+    def __init__(self):
+        self.timers = []
+
+    def now(self):
+        return now()
+
+    def later(self, seconds, call):
+        self.timers.append((seconds, call))
 
 
 class FakePods:
@@ -71,13 +85,15 @@ class Mesh:
         self.rules = []
         self.control_plane = FakeControlPlane()
         self.refuse = False
+        self.clock = FakeClock()
+        self.wake = lambda: self.controllers.wake()
         self.runner = PodController(self.store, self.pods, self.inject, self.notices, lambda: self.controllers.wake())
         self.controllers = Controllers(
             self.store,
             (
                 DefaultsController(self.store, self.notices),
                 ServiceController(self.store),
-                DeploymentController(self.store, self.pods, self.inject, self.notices, now),
+                WorkloadController(self.store, self.pods, self.inject, self.notices, self.clock, self.wake),
                 self.runner,
                 NameController(self.store, self.set_zone, self.rules.append),
             ),

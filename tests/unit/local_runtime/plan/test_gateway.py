@@ -2,8 +2,8 @@ import pytest
 import yaml
 
 from lateen.local_runtime.plan.gateway import CONTROL_SOCKET, is_ours, mesh_config_map, wanted_gateway
+from lateen.local_runtime.plan.kinds import plan_pods
 from lateen.local_runtime.plan.published import Publish, gateway_pods, parse_publish
-from lateen.local_runtime.plan.workloads import plan_pods
 from lateen.local_runtime.pods.injection import injected, local_settings
 
 

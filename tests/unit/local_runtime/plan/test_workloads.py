@@ -2,13 +2,13 @@ import re
 
 import pytest
 
+from lateen.config.objects import ObjectRef
+from lateen.local_runtime.plan.kinds import owner_of, plan_pods
 from lateen.local_runtime.plan.workloads import (
     TEMPLATE_HASH,
-    check_deployment,
+    check_workload,
     deployment_of,
     matches,
-    owned_by,
-    plan_pods,
     template_hash,
     with_addresses,
 )
@@ -44,8 +44,7 @@ def test_a_pod_of_a_deployment_looks_like_one_of_kubernetes():
     assert pod["spec"]["serviceAccountName"] == "default"
     assert pod["spec"]["terminationGracePeriodSeconds"] == 30
     assert deployment_of(pod) == "reviews-v1"
-    assert owned_by(pod, deployment())
-    assert not owned_by(pod, deployment(name="reviews"))
+    assert owner_of(pod) == ObjectRef("apps", "Deployment", "default", "reviews-v1")
 
 
 def test_the_same_deployment_gives_the_same_pods():
@@ -103,11 +102,11 @@ def test_a_deployment_whose_template_its_selector_does_not_select_is_a_problem()
     wrong["spec"]["selector"]["matchLabels"]["version"] = "v1"
     wrong["spec"]["template"]["spec"]["containers"] = []
     wrong["spec"]["replicas"] = -1
-    first, second, third = check_deployment(wrong)
+    first, second, third = check_workload(wrong)
     assert first.startswith("spec.selector.matchLabels.version: 'v1'")
     assert second.startswith("spec.template.spec.containers:")
     assert third.startswith("spec.replicas: -1")
-    assert check_deployment(deployment()) == []
+    assert check_workload(deployment()) == []
 
 
 @pytest.mark.parametrize(
