@@ -86,6 +86,7 @@ def test_ready_or_not_where_the_service_says_so(world: World) -> None:
 def test_what_leaves_and_what_is_no_address_is_not_sent(world: World) -> None:
     leaving = endpoint_slice("reviews", pods=PODS)
     leaving["endpoints"][0]["conditions"] = {"ready": False, "serving": True, "terminating": True}
+    leaving["addressType"] = "FQDN"
     leaving["endpoints"][1]["addresses"] = ["reviews.example.com"]
     world.apply(leaving)
     assert [a for _, a, _ in addresses(assignment(world))] == ["198.18.0.13"]
