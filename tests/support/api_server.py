@@ -70,7 +70,13 @@ class FixedProgram:
         self.later_problems: list[str] = []
 
     def info(self) -> Json:
-        return {"pid": 7, "version": "0.0.1", "published": ["http://127.0.0.1:8080"], "problems": self.problems}
+        return {
+            "pid": 7,
+            "version": "0.0.1",
+            "published": ["http://127.0.0.1:8080"],
+            "refused": [],
+            "problems": self.problems,
+        }
 
     async def settled(self) -> None:
         self.problems = self.later_problems

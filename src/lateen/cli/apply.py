@@ -37,9 +37,11 @@ def command(names: tuple[str, ...], namespace: str, dry_run: bool, state_dir: Pa
             refused = True
         else:
             say(f"{_named(item['object'])} {item['result']}{' (dry run)' if dry_run else ''}")
-    for problem in answer["problems"]:
-        warn(problem)
-    return 1 if refused else 0
+    for text in answer["refused"]:
+        complain(text)
+    for text in answer["problems"]:
+        warn(text)
+    return 1 if refused or answer["refused"] else 0
 
 
 def _absolute(origin: str) -> str:

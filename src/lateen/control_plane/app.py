@@ -65,6 +65,14 @@ class ControlPlane:
         """What is wrong with objects that are in force, as far as it concerns connected proxies."""
         return self._publisher.mesh.diagnostics()
 
+    def refused(self) -> list[Diagnostic]:
+        """What proxies refuse to take over, on the objects behind it."""
+        return self._publisher.refusals.diagnostics()
+
+    async def acknowledged(self, patience_s: float) -> None:
+        """Return once every proxy has accepted or refused what it is offered, or patience is at its end."""
+        await self._publisher.acknowledged(patience_s)
+
     async def close(self) -> None:
         """End every stream and stop."""
         await self._server.close("the control plane is shutting down")

@@ -33,6 +33,8 @@ from lateen.xds.stream import Accepted, Refused
 STEP_S = 0.002
 """How long settling may keep the event loop from everything else."""
 
+_LOOK_S = 0.005
+
 SWEEP_AFTER_S = 5.0
 """How long nothing must have happened before answers that nobody asks for are looked for."""
 
@@ -166,6 +168,20 @@ class Publisher:
     async def settled(self) -> None:
         """Return once everything taken so far has been worked out and offered."""
         await self._idle.wait()
+
+    async def acknowledged(self, patience_s: float) -> None:
+        """Return once no proxy owes an answer, or patience is at its end. For meshes of a size that people look at."""
+        end = time.monotonic() + patience_s
+        while self._owed_answers() and time.monotonic() < end:  # noqa: ASYNC110  streams do not tell when they are quiet
+            await asyncio.sleep(_LOOK_S)
+
+    def _owed_answers(self) -> bool:
+        return any(
+            not (report.status.synced or report.status.error)
+            for subscriber in self._subscribers.values()
+            for type_url, report in subscriber.connection.status().items()
+            if type_url in subscriber.asked
+        )
 
     def _sweep(self) -> None:
         self.mesh.sweep()

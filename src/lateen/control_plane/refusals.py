@@ -6,9 +6,9 @@ import msgspec
 
 from lateen.config.objects import ObjectRef
 from lateen.incremental.nodes import Node
-from lateen.model.mesh import Mesh
+from lateen.model.mesh import Diagnostic, Mesh
 from lateen.model.proxy import ProxyId
-from lateen.xds.resource import PUSH_ORDER, Resource
+from lateen.xds.resource import PUSH_ORDER, SHORT_NAMES, Resource
 from lateen.xds.stream import Accepted, Refused
 
 
@@ -55,6 +55,19 @@ class Refusals:
     def standing(self) -> list[Refusal]:
         """Every refusal in force."""
         return list(self._standing.values())
+
+    def diagnostics(self) -> list[Diagnostic]:
+        """The refusals in force, on each object behind them, however many proxies refused alike; sorted."""
+        alike: dict[tuple[tuple[ObjectRef, ...], str, str], int] = {}
+        for refusal in self._standing.values():
+            key = (refusal.causes, SHORT_NAMES.get(refusal.type_url, refusal.type_url), refusal.error)
+            alike[key] = alike.get(key, 0) + 1
+        found = []
+        for (causes, short, error), count in alike.items():
+            who = "1 proxy refuses" if count == 1 else f"{count} proxies refuse"
+            message = f"{who} what this means ({short}), and what was accepted before stays in force: {error}"
+            found += [Diagnostic(cause, "", message, "refused") for cause in causes]
+        return sorted(found)
 
     def _causes(self, offered: Iterable[Node], names: frozenset[str], accepted_at: int) -> tuple[ObjectRef, ...]:
         """The objects behind the refused resources: those that changed since the proxy accepted the type, if any did.

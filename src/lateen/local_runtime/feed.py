@@ -41,6 +41,14 @@ class ControlPlane(Protocol):
         """What is wrong with objects in force."""
         ...
 
+    def refused(self) -> Sequence[Diagnostic]:
+        """What proxies refuse to take over, on the objects behind it."""
+        ...
+
+    async def acknowledged(self, patience_s: float) -> None:
+        """Return once every proxy has answered, or patience is at its end."""
+        ...
+
     async def close(self) -> None: ...
 
 

@@ -48,6 +48,9 @@ from lateen.local_runtime.pods.worker import Machine
 from lateen.local_runtime.sandbox.sandbox import Sandboxes
 from lateen.local_runtime.state_directory import StateDirectory
 
+_ACKNOWLEDGED_S: Final = 1.0
+"""How long whoever changed something waits for the proxies' answers; one that is starting may take longer."""
+
 _GRACE: Final = 1.0
 """Seconds that pods have when the whole mesh goes down: nobody is left to be served."""
 
@@ -116,7 +119,7 @@ class Supervisor:
             "version": lateen.__version__,
             "started": timestamp(self._started),
             "published": [publish.url for publish in self._settings.publish],
-            "refused": list(self._refused),
+            "refused": [*self._refused, *map(self._placed, self._control_plane.refused())],
             "problems": [*self._notices, *map(self._placed, self._control_plane.diagnostics())],
             "notices": list(self._remarks),
         }
@@ -131,6 +134,7 @@ class Supervisor:
         while self._at_work():  # noqa: ASYNC110  a few turns of the loop are all it takes
             await asyncio.sleep(0)
         await self._control_plane.settled()
+        await self._control_plane.acknowledged(_ACKNOWLEDGED_S)
 
     def sync_status(self) -> list[dict[str, Any]]:
         """See `api.server.Program`."""

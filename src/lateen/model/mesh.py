@@ -13,7 +13,7 @@ from lateen.incremental.tables import Change
 class Diagnostic(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     """Something wrong in an object that is otherwise readable; the rest of the object stays in force.
 
-    `path` is the field, as in `spec.http[2].route[0]`; `message` says what is wrong and what would be right.
+    `path` is the field, as in `spec.http[2].route[0]`, or empty where it is not known; `message` says what is wrong and what would be right.
     """
 
     ref: ObjectRef
@@ -22,7 +22,7 @@ class Diagnostic(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     code: str = ""
 
     def __str__(self) -> str:
-        return f"{self.ref}: {self.path}: {self.message}"
+        return ": ".join(filter(None, (str(self.ref), self.path, self.message)))
 
 
 class ObjectChange(Protocol):

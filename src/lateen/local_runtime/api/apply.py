@@ -1,10 +1,10 @@
 """`POST /lateen/v1/apply`: several objects written as one change, for which Kubernetes has no request.
 
 Body: `{"items": [{"object": {…}, "origin": "mesh.yaml:12"}], "namespace": "default", "dryRun": false}`.
-Answer: `{"items": […], "problems": […]}`, the items in the same order, each `{"result": …, "object": {…}}` with
-`created`, `configured` or `unchanged`, or `{"status": {…}}` for an object that was refused; the others are written all
-the same. Listeners of the store hear of all of it together. `problems` are texts about the objects written, and those
-that the change has caused elsewhere.
+Answer: `{"items": […], "refused": […], "problems": […]}`. The items are in the same order, each `{"result": …,
+"object": {…}}` with `created`, `configured` or `unchanged`, or `{"status": {…}}` for an object that was refused; the
+others are written all the same. Listeners of the store hear of all of it together. `refused` and `problems` are texts
+as in `/lateen/v1/info`: those about the objects written, and those that the change has caused elsewhere.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ def _write(store: ObjectStore, item: Json, namespace: str, dry_run: bool) -> Jso
     return {"result": result, "object": stored.raw}
 
 
-def problems(answer: Json, before: Sequence[str], after: Sequence[str]) -> list[str]:
+def told(answer: Json, before: Sequence[str], after: Sequence[str]) -> list[str]:
     """What to tell whoever applied the objects, of everything that is wrong in the mesh before and after."""
     written = [item["object"] for item in answer["items"] if "object" in item]
     names = [f"{raw['kind']} {raw['metadata'].get('namespace', '')}/{raw['metadata']['name']}: " for raw in written]

@@ -150,10 +150,12 @@ class ApiServer:
 
     async def _apply(self, request: web.Request) -> web.Response:
         body = await bodies.read_object(request)
-        before = self._program.info()["problems"]
+        before = self._program.info()
         answer = apply.handle(self._store, body)
         await self._program.settled()
-        return bodies.answer(answer | {"problems": apply.problems(answer, before, self._program.info()["problems"])})
+        after = self._program.info()
+        told = {kind: apply.told(answer, before[kind], after[kind]) for kind in ("refused", "problems")}
+        return bodies.answer(answer | told)
 
     async def _shutdown(self, _: web.Request) -> web.Response:
         self._program.shut_down()

@@ -1,0 +1,72 @@
+"""What proxies refused is told on the objects that are to blame."""
+
+from support.worlds import World, proxy, service, virtual_service
+
+from lateen.control_plane.refusals import Refusals
+from lateen.translate.catalogue import questions
+from lateen.xds.resource import ROUTE
+from lateen.xds.stream import Accepted, Refused
+
+CLIENT = proxy("client")
+REFUSED = Refused(ROUTE, ("9080",), (b"1",), "no such thing")
+
+
+def world() -> World:
+    found = World(service("reviews"), service("ratings"))
+    found.connect(CLIENT)
+    return found
+
+
+def routes(found: World) -> list[object]:
+    asked = questions(found.views(CLIENT))[ROUTE]
+    return [found.mesh.memo[function][arguments] for function, arguments in asked]
+
+
+def test_what_changed_since_the_last_acceptance_is_to_blame() -> None:
+    mesh = world()
+    refusals = Refusals(mesh.mesh)
+    refusals.answered(CLIENT.id, Accepted(ROUTE, "1"), routes(mesh))
+    mesh.apply(virtual_service("reviews", [{"route": [{"destination": {"host": "reviews"}}]}]))
+    mesh.settle()
+    refusal = refusals.answered(CLIENT.id, REFUSED, routes(mesh))
+    assert refusal is not None
+    assert [str(ref) for ref in refusal.causes] == ["VirtualService default/reviews"]
+    assert [str(diagnostic) for diagnostic in refusals.diagnostics()] == [
+        "VirtualService default/reviews: 1 proxy refuses what this means (RDS), and what was accepted before stays in "
+        "force: no such thing"
+    ]
+
+
+def test_without_an_acceptance_everything_behind_it_may_be_to_blame() -> None:
+    mesh = world()
+    refusal = Refusals(mesh.mesh).answered(CLIENT.id, REFUSED, routes(mesh))
+    assert refusal is not None
+    assert {str(ref) for ref in refusal.causes} >= {"Service default/ratings", "Service default/reviews"}
+
+
+def test_an_acceptance_ends_a_refusal_and_so_does_leaving() -> None:
+    mesh = world()
+    refusals = Refusals(mesh.mesh)
+    for end in (
+        lambda: refusals.answered(CLIENT.id, Accepted(ROUTE, "2"), routes(mesh)),
+        lambda: refusals.forget(CLIENT.id),
+    ):
+        refusals.answered(CLIENT.id, REFUSED, routes(mesh))
+        assert len(refusals.standing()) == 1
+        end()
+        assert refusals.standing() == []
+
+
+def test_equal_refusals_are_told_once() -> None:
+    mesh = world()
+    other = proxy("other", "198.18.0.3")
+    mesh.connect(other)
+    refusals = Refusals(mesh.mesh)
+    for each in (CLIENT, other):
+        refusals.answered(each.id, Accepted(ROUTE, "1"), routes(mesh))
+    mesh.apply(virtual_service("reviews", [{"route": [{"destination": {"host": "reviews"}}]}]))
+    mesh.settle()
+    for each in (CLIENT, other):
+        refusals.answered(each.id, REFUSED, routes(mesh))
+    (diagnostic,) = refusals.diagnostics()
+    assert diagnostic.message.startswith("2 proxies refuse what this means (RDS)")
