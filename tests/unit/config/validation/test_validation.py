@@ -52,6 +52,8 @@ def wrong_paths(raw: dict[str, Any]) -> list[str]:
         "{timeout: 0s, retries: {attempts: 3, perTryTimeout: 2s, retryOn: '5xx,503, connect-failure'}, ROUTE}",
         "{retries: {attempts: 0}, ROUTE}",
         "{fault: {delay: {fixedDelay: 7s, percentage: {value: 100}}, abort: {httpStatus: 500}}, ROUTE}",
+        "{match: [{headers: {a: {exact: ''}}, queryParams: {b: {}}}], ROUTE}",
+        "{headers: {request: {set: {host: 100%, x: '100%% of %PROTOCOL%, %REQ(:path?x-y):9%'}}}, ROUTE}",
         "{mirror: {host: b}, mirrorPercentage: {value: 0.1}, rewrite: {uri: /}, ROUTE}",
     ],
 )
@@ -102,11 +104,36 @@ def test_a_good_http_rule(rule: str) -> None:
         ("{mirror: {host: b}, mirrors: [{destination: {host: c}}], ROUTE}", "mirrors"),
         ("{mirrorPercent: 101, mirror: {host: b}, ROUTE}", "mirrorPercent"),
         ("{corsPolicy: {allowOrigins: [{}]}, ROUTE}", "corsPolicy.allowOrigins[0]"),
+        ("{route: [TWO 2147483647 2147483647, {destination: {host: c}, weight: 2}]}", "route"),
+        ("{match: [{uri: {regex: ''}}], ROUTE}", "match[0].uri.regex"),
+        ("{match: [{uri: {regex: '*'}}], ROUTE}", "match[0].uri.regex"),
+        ("{match: [{method: {prefix: ''}}], ROUTE}", "match[0].method.prefix"),
+        ("{match: [{headers: {a: {prefix: ''}}}], ROUTE}", "match[0].headers.a.prefix"),
+        ("{match: [{withoutHeaders: {a: {regex: ''}}}], ROUTE}", "match[0].withoutHeaders.a.regex"),
+        ("{match: [{queryParams: {a: {regex: ''}}}], ROUTE}", "match[0].queryParams.a.regex"),
+        ("{match: [{queryParams: {'': {exact: a}}}], ROUTE}", 'match[0].queryParams[""]'),
+        ("{headers: {request: {set: {a: 100%}}}, ROUTE}", "headers.request.set.a"),
+        ("{headers: {response: {add: {a: '%FOO%'}}}, ROUTE}", "headers.response.add.a"),
+        ('{headers: {request: {add: {a: "b\\nc"}}}, ROUTE}', "headers.request.add.a"),
+        ('{headers: {request: {set: {host: "b\\nc"}}}, ROUTE}', "headers.request.set.host"),
+        ('{rewrite: {authority: "a\\nb"}, ROUTE}', "rewrite.authority"),
+        ('{rewrite: {uri: "/a\\0"}, ROUTE}', "rewrite.uri"),
+        ('{rewrite: {uriRegexRewrite: {match: a, rewrite: "\\r"}}, ROUTE}', "rewrite.uriRegexRewrite.rewrite"),
+        ('{redirect: {authority: "a\\nb"}}', "redirect.authority"),
+        ("{timeout: 9999999999999h, ROUTE}", "timeout"),
+        ("{retries: {attempts: 1, perTryTimeout: -1s}, ROUTE}", "retries.perTryTimeout"),
     ],
 )
 def test_a_wrong_http_rule_is_named_by_its_path(rule: str, path: str) -> None:
     found = wrong_paths(istio("VirtualService", f"{{hosts: [reviews], http: [{rule}]}}"))
     assert found == ["spec.http[0]" + (f".{path}" if path else "")]
+
+
+def test_an_answer_of_the_proxy_itself_is_short() -> None:
+    spec = f"{{hosts: [a], http: [{{directResponse: {{status: 200, body: {{string: {'x' * (1 << 20)}}}}}}}]}}"
+    assert wrong_paths(istio("VirtualService", spec)) == []
+    spec = spec.replace("xx", "xxx", 1)
+    assert wrong_paths(istio("VirtualService", spec)) == ["spec.http[0].directResponse.body"]
 
 
 @pytest.mark.parametrize(
@@ -163,6 +190,24 @@ def test_a_virtual_service(spec: str, paths: list[str]) -> None:
          ["spec.trafficPolicy.tls.privateKey"]),
         ("{host: a, trafficPolicy: {portLevelSettings: [{tls: {mode: DISABLE}}]}}",
          ["spec.trafficPolicy.portLevelSettings[0].port"]),
+        ("{host: a, trafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true, maglev: {tableSize: 65537}}}}}",
+         []),
+        ("{host: a, trafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true, maglev: {tableSize: 100}}}}}",
+         ["spec.trafficPolicy.loadBalancer.consistentHash.maglev.tableSize"]),
+        ("{host: a, trafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true, "
+         "maglev: {tableSize: 5000077}}}}}",
+         ["spec.trafficPolicy.loadBalancer.consistentHash.maglev.tableSize"]),
+        ("{host: a, trafficPolicy: {loadBalancer: {consistentHash: {httpQueryParameterName: ''}}}}",
+         ["spec.trafficPolicy.loadBalancer.consistentHash.httpQueryParameterName"]),
+        ("{host: a, trafficPolicy: {loadBalancer: {consistentHash: {httpCookie: {name: a, attributes: [{}]}}}}}",
+         ["spec.trafficPolicy.loadBalancer.consistentHash.httpCookie.attributes[0].name"]),
+        ("{host: a, trafficPolicy: {loadBalancer: {warmup: {duration: 1s, aggression: 0}}}}",
+         ["spec.trafficPolicy.loadBalancer.warmup.aggression"]),
+        ("{host: a, trafficPolicy: {connectionPool: {tcp: {tcpKeepalive: {time: 1ms, interval: 10h, probes: 128}}}}}",
+         [f"spec.trafficPolicy.connectionPool.tcp.tcpKeepalive.{field}" for field in ("time", "interval", "probes")]),
+        ("{host: a, trafficPolicy: {connectionPool: {http: {idleTimeout: -1s, http2KeepAlive: {interval: 1us}}}}}",
+         ["spec.trafficPolicy.connectionPool.http.idleTimeout",
+          "spec.trafficPolicy.connectionPool.http.http2KeepAlive.interval"]),
         ("{host: a, trafficPolicy: {tunnel: {protocol: GET, targetHost: b, targetPort: 80}}}",
          ["spec.trafficPolicy.tunnel.protocol"]),
     ],
@@ -184,7 +229,10 @@ def test_a_destination_rule(spec: str, paths: list[str]) -> None:
         ("[{port: {number: 80, name: x, protocol: HTPP}, hosts: ['*']}]", ["[0].port.protocol"]),
         ("[{PORT, hosts: ['A_/b']}]", ["[0].hosts[0]"]),
         ("[{PORT, hosts: ['*']}, {PORT, hosts: ['*']}]", ["[1].port"]),
+        ("[{PORT, hosts: ['*'], bind: 127.0.0.1}, {TLS_PORT, hosts: ['*'], bind: '::', tls: {}}]", []),
         ("[{PORT, hosts: ['*'], bind: nowhere}]", ["[0].bind"]),
+        ("[{PORT, hosts: ['*'], bind: 'fe80::1%eth0'}]", ["[0].bind"]),
+        ("[{PORT, hosts: ['*'], bind: 'unix:///run/x'}]", ["[0].bind"]),
         ("[{PORT, hosts: ['*'], tls: {mode: SIMPLE, credentialName: c}}]", ["[0].tls"]),
         ("[{TLS_PORT, hosts: ['*']}]", ["[0].tls"]),
         ("[{TLS_PORT, hosts: ['*'], tls: {mode: SIMPLE}}]", ["[0].tls.serverCertificate", "[0].tls.privateKey"]),
@@ -209,10 +257,60 @@ def kubernetes(kind: str, namespace: str, name: str, **more: Any) -> dict[str, A
         ({"ports": [{"port": 80, "name": "a"}, {"port": 81, "name": "a"}]}, ["spec.ports[1].name"]),
         ({"ports": [{"port": 0, "targetPort": 70000}]}, ["spec.ports[0].port", "spec.ports[0].targetPort"]),
         ({"type": "ExternalName"}, ["spec.externalName"]),
+        ({"clusterIP": "None", "clusterIPs": ["None"], "ports": [{"port": 80}]}, []),
+        ({"clusterIP": "x", "clusterIPs": ["y"], "ports": [{"port": 80}]}, ["spec.clusterIP", "spec.clusterIPs[0]"]),
     ],
 )
 def test_a_kubernetes_service(spec: dict[str, Any], paths: list[str]) -> None:
     assert wrong_paths(kubernetes("Service", "shop", "reviews", spec=spec)) == paths
+
+
+@pytest.mark.parametrize(
+    ("piece", "paths"),
+    [
+        ({"endpoints": [{"addresses": ["10.0.0.1"]}], "ports": [{"port": 80}, {}]}, []),
+        ({"addressType": "FQDN", "endpoints": [{"addresses": ["a.example.com"]}]}, []),
+        ({"endpoints": [{"addresses": ["10.0.0.1"]}, {"addresses": []}]}, ["endpoints[1].addresses"]),
+        ({"endpoints": [{"addresses": ["a.example.com"]}]}, ["endpoints[0].addresses[0]"]),
+        (
+            {"addressType": "FQDN", "endpoints": [{}], "ports": [{"port": 0}]},
+            ["endpoints[0].addresses", "ports[0].port"],
+        ),
+    ],
+)
+def test_an_endpoint_slice(piece: dict[str, Any], paths: list[str]) -> None:
+    raw = {**kubernetes("EndpointSlice", "shop", "reviews", **piece), "apiVersion": "discovery.k8s.io/v1"}
+    assert wrong_paths(raw) == paths
+
+
+def test_endpoints() -> None:
+    subsets = [{"addresses": [{"ip": "10.0.0.1"}, {"ip": "x"}], "ports": [{"port": 80}, {"port": 0}]}]
+    assert wrong_paths(kubernetes("Endpoints", "shop", "reviews", subsets=subsets)) == [
+        "subsets[0].addresses[1].ip",
+        "subsets[0].ports[1].port",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("accessLogFormat: '%START_TIME(%s.%3f)% %RESP(X):5% 100%%'", None),
+        ("accessLogFormat: '%START_TIM%'", "accessLogFormat"),
+        ("accessLogFormat: 'half of 100%'", "accessLogFormat"),
+        ('accessLogEncoding: JSON\naccessLogFormat: \'{"a": {"b": ["%PROTOCOL%", 1, null]}}\'', None),
+        ("accessLogEncoding: JSON\naccessLogFormat: '%PROTOCOL%'", "accessLogFormat"),
+        ("accessLogEncoding: JSON\naccessLogFormat: '[]'", "accessLogFormat"),
+        ('accessLogEncoding: JSON\naccessLogFormat: \'{"a": {"b": ["%FOO%"]}}\'', "accessLogFormat"),
+        ("accessLogEncoding: JSON\naccessLogFormat: '{\"a\": NaN}'", "accessLogFormat"),
+        ("protocolDetectionTimeout: -1s", "protocolDetectionTimeout"),
+        ("tcpKeepalive: {time: 1ms}", "tcpKeepalive.time"),
+        ("defaultHttpRetryPolicy: {attempts: 2, retryOn: sometimes}", "defaultHttpRetryPolicy.retryOn"),
+        ("defaultInboundHttpRetryPolicy: {attempts: -2}", "defaultInboundHttpRetryPolicy.attempts"),
+    ],
+)
+def test_the_mesh_config(text: str, path: str | None) -> None:
+    found = wrong_paths(kubernetes("ConfigMap", "istio-system", "istio", data={"mesh": text}))
+    assert found == ([f"data.mesh.{path}"] if path else [])
 
 
 def test_the_mesh_config_map() -> None:
