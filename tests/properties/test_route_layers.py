@@ -31,7 +31,7 @@ hosts = st.one_of(
     names, full_names, wildcards, short_names, st.sampled_from(["*.svc.cluster.local", "*.com", "s.com", VIP])
 )
 exports = st.sampled_from([[], [], ["*"], ["."], ["~"], *([name] for name in NAMESPACES)])
-destinations = st.fixed_dictionaries({"host": st.one_of(names, full_names, st.just("s.com"))})
+destinations = st.fixed_dictionaries({"host": st.one_of(names, full_names, st.sampled_from(["s.com", "z"]))})
 matches = st.sampled_from(
     [{"uri": {"prefix": "/q"}}, {"sourceLabels": {"l": "1"}}, {"port": 81}, {"gateways": ["a/gw"]}]
     + [{"sourceNamespace": name} for name in NAMESPACES]
@@ -62,7 +62,20 @@ def service(name: str, namespace: str, protocol: str = "http", port: int = 80) -
     }
 
 
-services = st.builds(service, names, namespaces, st.sampled_from(["http", "tcp"]), st.sampled_from([80, 81]))
+def alias(name: str, namespace: str, target: str) -> dict[str, Any]:
+    spec = {"type": "ExternalName", "externalName": target}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": spec,
+    }
+
+
+services = st.one_of(
+    st.builds(service, names, namespaces, st.sampled_from(["http", "tcp"]), st.sampled_from([80, 81])),
+    st.builds(alias, st.sampled_from(["x", "z"]), namespaces, full_names),
+)
 virtual_services = istio(
     "VirtualService",
     st.fixed_dictionaries(

@@ -1,10 +1,11 @@
 """The mesh's services: a host name, its ports and addresses, whatever object declared it."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
 
-from lateen.common.hosts import CLUSTER_DOMAIN, Hostname, service_hostname
+from lateen.common.hosts import CLUSTER_DOMAIN, Hostname, patterns_for, service_hostname
 from lateen.common.ports import Protocol, ProtocolClass, class_of, protocol_of
 from lateen.config.kinds.service import KubernetesService
 from lateen.config.objects import Metadata, ObjectRef
@@ -48,10 +49,14 @@ class Service(msgspec.Struct, frozen=True):
     age: tuple[datetime, str, str] = NO_AGE
     """Sort key of "oldest first"."""
 
+    @property
+    def proxied_ports(self) -> tuple[ServicePort, ...]:
+        """All but those of UDP, which may share a number with TCP."""
+        return tuple(port for port in self.ports if port.protocol is not Protocol.UDP)
+
     def port(self, number: int) -> ServicePort | None:
-        """The port of that number that is proxied; UDP may share the number with TCP and is not."""
-        proxied = (port for port in self.ports if port.protocol is not Protocol.UDP)
-        return next((port for port in proxied if port.number == number), None)
+        """The port of that number that is proxied."""
+        return next((port for port in self.proxied_ports if port.number == number), None)
 
 
 def _is_routed(service: KubernetesService) -> bool:
@@ -64,9 +69,20 @@ SERVICES_BY_NAMESPACE = Index(
     name="services by namespace",
 )
 
+
+def _target_patterns(service: KubernetesService) -> tuple[Hostname, ...]:
+    return () if _is_routed(service) else patterns_for(_external_name(service))
+
+
+ALIASES_BY_TARGET = Index(KubernetesService, keys=_target_patterns, name="aliases by target")
+
 ALL_SERVICES = Index(
     KubernetesService, keys=lambda service: ("",) if _is_routed(service) else (), name="services of the mesh"
 )
+
+
+def _external_name(service: KubernetesService) -> Hostname:
+    return Hostname(service.spec.external_name.lower().removesuffix("."))
 
 
 def key_of(ref: ObjectRef) -> ServiceKey:
@@ -127,10 +143,42 @@ def service(mesh: Mesh, key: ServiceKey) -> Service | None:
 def service_key(mesh: Mesh, hostname: Hostname, client_namespace: str) -> ServiceKey | None:
     """The service that a client of a namespace means by a fully qualified name, or None where there is none."""
     del client_namespace  # a host name of Kubernetes belongs to one namespace, whoever asks
+    key = _kubernetes_key(hostname)
+    return key if key is not None and service(mesh, key) is not None else None
+
+
+def _kubernetes_key(hostname: Hostname) -> ServiceKey | None:
     if not hostname.endswith(_SUFFIX):
         return None
     name, _, namespace = hostname.removesuffix(_SUFFIX).partition(".")
-    if not name or not namespace or "." in namespace:
-        return None
-    key = ServiceKey(hostname, namespace)
-    return key if service(mesh, key) is not None else None
+    return ServiceKey(hostname, namespace) if name and namespace and "." not in namespace else None
+
+
+def unaliased(mesh: Mesh, hostname: Hostname) -> Hostname:
+    """The host that an ExternalName Service stands for, be it through others of its type; else the host itself.
+
+    Services that stand for each other in a ring stand for themselves.
+    """
+    passed = [hostname]
+    while service_key(mesh, passed[-1], "") is None and (target := _alias_target(mesh, passed[-1])) is not None:
+        if target in passed:
+            return hostname
+        passed.append(target)
+    return passed[-1]
+
+
+@query
+def _alias_target(mesh: Mesh, hostname: Hostname) -> Hostname | None:
+    key = _kubernetes_key(hostname)
+    declared = mesh.get(KubernetesService, object_of(key)) if key is not None else None
+    return _external_name(declared) if declared is not None and not _is_routed(declared) else None
+
+
+def aliases_of(mesh: Mesh, hosts: Iterable[Hostname]) -> frozenset[Hostname]:
+    """The ExternalName Services that stand for any of these hosts, wildcards too, be it through others."""
+    found: set[Hostname] = set()
+    new = set(hosts)
+    while new:
+        new = {key_of(ref).hostname for host in new for ref in mesh.find(ALIASES_BY_TARGET, host)} - found
+        found |= new
+    return frozenset(found)

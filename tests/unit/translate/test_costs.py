@@ -78,6 +78,15 @@ def test_one_virtual_service_change_costs_the_virtual_hosts_of_its_hosts_and_the
     assert "load_assignment" not in ran
 
 
+def test_a_limit_changed_costs_no_load_assignment(world: World) -> None:
+    limit = {"trafficPolicy": {"connectionPool": {"tcp": {"maxConnections": 10}}}}
+    with world.computations() as ran:
+        world.apply(destination_rule("reviews", subsets=("v1", "v2"), **limit))
+    assert ran["outbound_cluster"] == 3
+    assert "load_assignment" not in ran
+    assert "virtual_host" not in ran
+
+
 def test_a_second_equal_sidecar_costs_nothing(world: World) -> None:
     with world.computations() as ran:
         world.connect(proxy("client-2", "198.18.0.22"))

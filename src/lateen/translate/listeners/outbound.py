@@ -16,7 +16,7 @@ from lateen.model import mesh_config
 from lateen.model.endpoints import Health, endpoints_of
 from lateen.model.ineffective import report_virtual_services
 from lateen.model.mesh import Mesh
-from lateen.model.services import Service, ServiceKey, ServicePort, service, services_in
+from lateen.model.services import Service, ServiceKey, ServicePort, http_services, service
 from lateen.translate import names
 from lateen.translate.access_logs import listener_logs
 from lateen.translate.listeners.connection_manager import Side, connection_manager
@@ -106,9 +106,7 @@ def tcp_listener(mesh: Mesh, address: str, key: ServiceKey, port: int) -> Resour
 @query
 def http_ports_in(mesh: Mesh, namespace: str) -> frozenset[int]:
     """The ports on which a namespace has HTTP services."""
-    found = [service(mesh, key) for key in services_in(mesh, namespace)]
-    ports = [port for each in found if each is not None for port in each.ports]
-    return frozenset(port.number for port in ports if port.protocol_class is ProtocolClass.HTTP) - RESERVED_PORTS
+    return frozenset(number for number, _ in http_services(mesh, namespace)) - RESERVED_PORTS
 
 
 @query

@@ -21,7 +21,7 @@ from lateen.config.objects import ObjectRef
 from lateen.model import http_rules, mesh_config, traffic_policy
 from lateen.model.audience import Audience
 from lateen.model.mesh import Diagnostic, Mesh
-from lateen.model.services import Service, service, service_key
+from lateen.model.services import Service, service, service_key, unaliased
 from lateen.translate import names
 from lateen.translate.config_metadata import config_metadata
 from lateen.translate.routes.action import Target, direct_response, forward, redirect
@@ -132,7 +132,8 @@ class _Reading:
     def _target(self, where: str, entry: HTTPRouteDestination) -> Target:
         """Where one entry sends requests. The cluster is named even if nobody offers it: Envoy then answers 503."""
         destination = entry.destination or _NOWHERE
-        host = expand(destination.host, self.namespace)
+        written = expand(destination.host, self.namespace)
+        host = unaliased(self.mesh, written)
         client = self.scope.client_namespace
         key = service_key(self.mesh, host, client or self.namespace)
         found = service(self.mesh, key) if key is not None else None
@@ -141,9 +142,9 @@ class _Reading:
         subset = destination.subset or ""
         rule = traffic_policy.destination_rule(self.mesh, host, key.namespace if key else self.namespace, client)
         if found is None:
-            self._report(f"{where}.host", f"there is no service {host}; requests are answered 503", "unknown-host")
+            self._report(f"{where}.host", _unknown_host(written, host), "unknown-host")
         elif found.port(port) is None:
-            ports = ", ".join(str(p.number) for p in found.ports)
+            ports = ", ".join(str(p.number) for p in found.proxied_ports)
             self._report(f"{where}.port", f"{host} has no port {port}, only {ports}", "unknown-port")
         elif subset and subset not in (known := traffic_policy.subsets(self.mesh, rule)):
             self._report(f"{where}.subset", _unknown_subset(host, subset, known), "unknown-subset")
@@ -172,7 +173,13 @@ def _finish(out: Route, rule: HTTPRoute, match: HTTPMatchRequest | None, operati
 
 
 def _only_port(found: Service | None) -> int | None:
-    return found.ports[0].number if found is not None and len(found.ports) == 1 else None
+    numbers = {port.number for port in found.proxied_ports} if found is not None else set()
+    return numbers.pop() if len(numbers) == 1 else None
+
+
+def _unknown_host(written: Hostname, host: Hostname) -> str:
+    stands = f"; {written} is an ExternalName Service that stands for it" if written != host else ""
+    return f"there is no service {host}{stands}; requests are answered 503"
 
 
 def _unknown_subset(host: Hostname, subset: str, known: tuple[str, ...]) -> str:

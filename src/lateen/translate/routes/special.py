@@ -11,7 +11,7 @@ from lateen.incremental.engine import query
 from lateen.model import http_rules, mesh_config, traffic_policy
 from lateen.model.audience import Audience
 from lateen.model.mesh import Mesh
-from lateen.model.services import service_namespaces
+from lateen.model.services import aliases_of, service_namespaces
 
 
 @query
@@ -19,14 +19,15 @@ def special_hosts(mesh: Mesh, client_namespace: str) -> tuple[Hostname, ...]:
     """Hosts, wildcards too, whose routes may look different to these clients than to most, sorted.
 
     Those whose routes look at the client; those with VirtualServices or DestinationRules that not everyone obeys, and
-    those whose routes lead to hosts of such DestinationRules.
+    those whose routes lead to hosts of such DestinationRules, or to what stands for them.
     """
     ruled = traffic_policy.client_rule_hosts(mesh, client_namespace)
+    destinations = {*ruled, *aliases_of(mesh, ruled)}
     hosts = {
         *http_rules.source_dependent_hosts(mesh),
         *http_rules.privately_governed_hosts(mesh, client_namespace),
         *ruled,
-        *(host for destination in ruled for host in http_rules.hosts_routed_to(mesh, destination)),
+        *(host for destination in destinations for host in http_rules.hosts_routed_to(mesh, destination)),
     }
     return tuple(sorted(hosts))
 

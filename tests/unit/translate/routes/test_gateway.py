@@ -6,7 +6,12 @@ from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from lateen.config.kinds.gateway import Gateway
 from lateen.model.audience import Audience
 from lateen.model.gateways import GatewayPort, GatewayServer
-from lateen.translate.routes.gateway import gateway_route_configuration, gateway_virtual_host
+from lateen.translate.routes.gateway import (
+    gateway_hosts,
+    gateway_route_configuration,
+    gateway_virtual_host,
+    server_hosts,
+)
 
 AUDIENCE = Audience("edge")
 
@@ -152,3 +157,27 @@ def test_a_change_of_rules_costs_one_virtual_host(mesh_of) -> None:
     mesh.add(virtual_service("b", "[b.com]", to("z")))
     list(mesh.settle())
     assert mesh.ran[gateway_virtual_host] == 1
+    assert mesh.ran[server_hosts] == mesh.ran[gateway_hosts] == 0
+
+
+def test_a_change_of_one_gateway_asks_nothing_about_the_others_of_its_port(mesh_of) -> None:
+    mesh = mesh_of(gateway(server("[a.com]")), gateway(server("[b.com]"), name="gw2"))
+    mesh.watch(gateway_route_configuration, port(names=("gw", "gw2")), AUDIENCE)
+    list(mesh.settle())
+    mesh.ran.clear()
+    mesh.add(virtual_service("a", "[a.com]", to("x")))
+    list(mesh.settle())
+    assert mesh.ran[server_hosts] == 1
+
+
+def test_a_host_of_two_servers_redirects_if_either_does(mesh_of) -> None:
+    mesh = mesh_of(
+        gateway(
+            server("[a.com]", ", tls: {httpsRedirect: true}"), server("['*']").replace("name: http", "name: http-2")
+        ),
+        virtual_service("young", "[a.com]", to("young", "/young"), age=2),
+        virtual_service("old", "[a.com, b.com]", to("old", "/old"), age=1),
+    )
+    found = config(mesh, port(0, 1))
+    assert hosts(found) == {"a.com:80": ["old", "young"], "b.com:80": ["old"]}
+    assert [host.require_tls for host in found.virtual_hosts] == [VirtualHost.ALL, VirtualHost.NONE]

@@ -202,6 +202,80 @@ spec: {host: reviews, trafficPolicy: {loadBalancer: {consistentHash: {httpHeader
     assert "retry_host_predicate" not in route["route"]["retry_policy"]
 
 
+def test_a_destination_of_weight_0_has_no_say_in_the_hash(routes_of) -> None:
+    rule = """
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: ratings, namespace: default}
+spec: {host: ratings, trafficPolicy: {loadBalancer: {consistentHash: {httpHeaderName: x-user}}}}
+"""
+    entries = "{{destination: {{host: reviews}}, weight: 1}}, {{destination: {{host: ratings}}, weight: {}}}"
+    [without] = routes_of(f"[{{route: [{entries.format(0)}]}}]", rule)
+    [having] = routes_of(f"[{{route: [{entries.format(1)}]}}]", rule)
+    assert "hash_policy" not in without["route"]
+    assert having["route"]["hash_policy"] == [{"header": {"header_name": "x-user"}}]
+
+
+def service(name: str, spec: str) -> str:
+    return f"""
+apiVersion: v1
+kind: Service
+metadata: {{name: {name}, namespace: default}}
+spec: {{{spec}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("ports", "port"),
+    [
+        ("{name: http, port: 8000}, {name: dns, port: 53, protocol: UDP}", 8000),
+        ("{name: quic, port: 8000, protocol: UDP}, {name: http, port: 8000}", 8000),
+        ("{name: http, port: 8000}, {name: tcp, port: 8001}", 9080),
+    ],
+)
+def test_a_port_of_udp_is_none_that_a_destination_could_mean(routes_of, ports, port) -> None:
+    [route] = routes_of("[{route: [{destination: {host: both}}]}]", service("both", f"ports: [{ports}]"))
+    assert route["route"]["cluster"] == f"outbound|{port}||both.default.svc.cluster.local"
+
+
+@pytest.mark.parametrize(
+    ("target", "cluster"),
+    [
+        ("reviews.default.svc.cluster.local", REVIEWS),
+        ("Reviews.default.svc.cluster.local.", REVIEWS),
+        ("second.default.svc.cluster.local", REVIEWS),
+        ("first.default.svc.cluster.local", "outbound|9080||first.default.svc.cluster.local"),
+        ("shop.example.com", "outbound|9080||shop.example.com"),
+    ],
+)
+def test_an_external_name_is_the_service_that_it_stands_for(routes_of, target, cluster) -> None:
+    aliases = [
+        service("first", f"type: ExternalName, externalName: {target}"),
+        service("second", "type: ExternalName, externalName: reviews.default.svc.cluster.local"),
+    ]
+    [route] = routes_of("[{route: [{destination: {host: first}}]}]", *aliases)
+    assert route["route"]["cluster"] == cluster
+
+
+def test_an_external_name_outside_the_mesh_is_reported_as_what_it_is(mesh_of, services) -> None:
+    mesh = mesh_of(
+        services,
+        service("shop", "type: ExternalName, externalName: shop.example.com"),
+        """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: reviews, namespace: default}
+spec: {hosts: [reviews], http: [{route: [{destination: {host: shop}}]}]}
+""",
+    )
+    mesh.watch(route_part, "default", 9080, None)
+    list(mesh.settle())
+    assert [found.message for found in mesh.diagnostics()] == [
+        "there is no service shop.example.com; shop.default.svc.cluster.local is an ExternalName Service that stands"
+        " for it; requests are answered 503"
+    ]
+
+
 @pytest.mark.parametrize(
     ("http", "path", "code"),
     [

@@ -12,7 +12,7 @@ from lateen.incremental.tables import Change
 from lateen.model.audience import Audience
 from lateen.model.http_rules import source_selectors
 from lateen.model.views import OutboundView
-from lateen.translate.routes.sidecar import public_parts, route_configuration, route_part
+from lateen.translate.routes.sidecar import orphan_part, public_parts, route_configuration, route_part
 from lateen.translate.routes.virtual_host import virtual_host
 
 MANY = "\n---\n".join(
@@ -188,6 +188,27 @@ def test_no_domain_is_offered_twice(mesh_of, taken, export) -> None:
         assert sorted(domains) == sorted(set(domains))
 
 
+@pytest.mark.parametrize("taken", ["a.one", "198.19.0.1"])
+def test_a_service_keeps_a_domain_whose_rules_yield_no_route_for_the_client(mesh_of, taken) -> None:
+    http = "[{match: [{sourceNamespace: two}], route: [{destination: {host: c.three.svc.cluster.local}}]}]"
+    mesh = mesh_of(MANY, virtual_service("x", "two", f"[{taken}]", http))
+    name = "a.one.svc.cluster.local:80"
+    for client, withheld in (("one", False), ("two", True), ("three", False)):
+        found = config(mesh, client)
+        assert (taken not in host(found, name).domains) is withheld
+        assert (f"{taken}:80" in {each.name for each in found.virtual_hosts}) is withheld
+
+
+def test_a_service_without_its_own_ipv6_address_where_rules_take_it(mesh_of) -> None:
+    mesh = mesh_of(
+        MANY.replace("198.19.0.1", "'fd00::1'"),
+        virtual_service("x", "two", "['fd00::1']", to("c.three.svc.cluster.local")),
+    )
+    found = config(mesh, "one")
+    assert list(host(found, "fd00::1:80").domains) == ["[fd00::1]"]
+    assert "[fd00::1]" not in host(found, "a.one.svc.cluster.local:80").domains
+
+
 def rule(name: str, namespace: str, target: str, header: str, export: str = "['*']") -> str:
     return f"""
 apiVersion: networking.istio.io/v1
@@ -216,6 +237,26 @@ def test_a_clients_own_destination_rule_counts_for_its_routes_direct_and_through
         assert hashed_by(config(mesh, "one"), name) == ["x-service"]
 
 
+ALIAS = """
+apiVersion: v1
+kind: Service
+metadata: {name: alias, namespace: one}
+spec: {type: ExternalName, externalName: c.three.svc.cluster.local}
+"""
+
+
+def test_a_clients_own_rule_counts_also_through_an_alias_of_its_host(mesh_of) -> None:
+    mesh = mesh_of(
+        MANY,
+        ALIAS,
+        rule("mine", "two", "c.three.svc.cluster.local", "x"),
+        virtual_service("a", "one", "[a]", to("alias")),
+    )
+    name = "a.one.svc.cluster.local:80"
+    assert cluster(config(mesh, "two"), name) == "outbound|80||c.three.svc.cluster.local"
+    assert [hashed_by(config(mesh, client), name) for client in ("two", "three")] == [["x"], []]
+
+
 # Costs
 
 
@@ -239,6 +280,28 @@ def test_a_change_of_one_virtual_service_costs_its_virtual_host_and_what_holds_i
     assert mesh.ran[route_part] == 1
     assert mesh.ran[public_parts] == 1
     assert mesh.ran[route_configuration] == 2
+    asked = {"outline", "virtual_host", "route_part", "public_parts", "route_configuration"}
+    assert {ran.__name__ for ran in mesh.ran} == asked  # nothing about other services and other VirtualServices
+
+
+def test_an_orphan_host_that_no_service_could_have_costs_services_nothing(mesh_of) -> None:
+    mesh = mesh_of(MANY, virtual_service("x", "one", "[shop.example.com]", to("c.three.svc.cluster.local")))
+    for view in views("one", "two"):
+        mesh.watch(route_configuration, 80, view)
+    settled(mesh)
+    mesh.add(virtual_service("y", "one", "[more.example.com]", to("c.three.svc.cluster.local")))
+    list(mesh.settle())
+    assert mesh.ran[orphan_part] == 1
+    assert mesh.ran[route_part] == mesh.ran[virtual_host] == 0
+
+
+def test_a_domain_taken_costs_its_service(mesh_of) -> None:
+    mesh = mesh_of(MANY)
+    mesh.watch(route_configuration, 80, *views("two"))
+    settled(mesh)
+    mesh.add(virtual_service("y", "three", "[a.one]", to("c")))
+    list(mesh.settle())
+    assert mesh.ran[virtual_host] == 1
 
 
 def test_an_equal_view_costs_nothing_and_another_namespace_only_its_own_part(mesh_of) -> None:
