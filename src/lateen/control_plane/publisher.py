@@ -126,7 +126,8 @@ class Publisher:
 
     def answered(self, connection: AdsConnection, answer: Accepted | Refused) -> None:
         subscriber = self._subscribers[connection]
-        self.refusals.answered(subscriber.proxy.id, answer, subscriber.asked.get(answer.type_url, ()))
+        offered = (*subscriber.asked.get(answer.type_url, ()), subscriber.views)
+        self.refusals.answered(subscriber.proxy.id, answer, offered)
 
     def closed(self, connection: AdsConnection) -> None:
         subscriber = self._subscribers.pop(connection)

@@ -1,15 +1,20 @@
 """What proxies refused, and which objects are behind it."""
 
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
+from lateen.config.kinds.virtual_service import VirtualService
 from lateen.config.objects import ObjectRef
 from lateen.incremental.nodes import Node
 from lateen.model.mesh import Diagnostic, Mesh
 from lateen.model.proxy import ProxyId
 from lateen.xds.resource import PUSH_ORDER, SHORT_NAMES, Resource
 from lateen.xds.stream import Accepted, Refused
+
+NETWORKING: Final = VirtualService.GROUP
+"""Of several objects that changed together, those of routing are to blame before Services and pods are."""
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -32,7 +37,7 @@ class Refusals:
         self.count = 0
 
     def answered(self, proxy: ProxyId, answer: Accepted | Refused, offered: Iterable[Node]) -> Refusal | None:
-        """Take an answer about a type of which these nodes were offered; returns a new refusal."""
+        """Take an answer about a type; `offered` are the nodes offered of it, and the one that says which those are."""
         key = (proxy, answer.type_url)
         match answer:
             case Accepted():
@@ -70,16 +75,14 @@ class Refusals:
         return sorted(found)
 
     def _causes(self, offered: Iterable[Node], names: frozenset[str], accepted_at: int) -> tuple[ObjectRef, ...]:
-        """The objects behind the refused resources: those that changed since the proxy accepted the type, if any did.
+        """The objects to blame: of those behind the refused resources the ones that changed last.
 
-        A route configuration rests on the whole mesh, and what was accepted before is not to blame.
+        Where none did since the proxy accepted the type, those that made it that they are offered at all. A route
+        configuration rests on the whole mesh, and what was accepted before is not to blame.
         """
-        refused = {
-            node
-            for offer in offered
-            for node in self._mesh.beneath(offer)
-            if isinstance(node.value, Resource) and node.value.name in names
-        }
-        recent = {fact for node in refused for fact in self._mesh.behind(node, accepted_at)}
-        facts = recent or {fact for node in refused for fact in self._mesh.behind(node)}
-        return tuple(sorted(key for of, key in facts if isinstance(of, type) and isinstance(key, ObjectRef)))
+        beneath = {node for offer in offered for node in self._mesh.beneath(offer)}
+        refused = {node for node in beneath if isinstance(node.value, Resource) and node.value.name in names}
+        facts = self._mesh.changed_last(refused, accepted_at) or self._mesh.changed_last(beneath, accepted_at)
+        causes = {key for _, key in facts if isinstance(key, ObjectRef)}
+        configured = {cause for cause in causes if cause.group == NETWORKING}
+        return tuple(sorted(configured or causes))

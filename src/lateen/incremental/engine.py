@@ -94,6 +94,7 @@ class Engine:
         self.ran: Counter[Callable[..., Any]] = Counter()
         """How often each query's function was run: what tests count."""
         self._tables: defaultdict[type, dict[Any, Any]] = defaultdict(dict)
+        self._changed: defaultdict[type, dict[Any, int]] = defaultdict(dict)
         self._cells: defaultdict[Any, dict[Any, Cell]] = defaultdict(dict)
         self._indexes: dict[Index[Any], Buckets] = {}
         self._indexes_over: defaultdict[type, list[Buckets]] = defaultdict(list)
@@ -112,7 +113,7 @@ class Engine:
         cells = self._cells[kind]
         cell = cells.get(key)
         if cell is None:
-            cell = cells[key] = Cell(kind, key, self._tables[kind].get(key), self.revision)
+            cell = cells[key] = Cell(kind, key, self._tables[kind].get(key), self._changed[kind].get(key, 0))
         if self._reads is not None:
             self._reads.append(cell)
         value: V | None = cell.value
@@ -123,7 +124,7 @@ class Engine:
         cells = self._cells[index]
         cell = cells.get(bucket)
         if cell is None:
-            cell = cells[bucket] = Cell(index, bucket, self._buckets(index).get(bucket), self.revision)
+            cell = cells[bucket] = Cell(index, bucket, self._buckets(index).get(bucket), 0)
         if self._reads is not None:
             self._reads.append(cell)
         found: tuple[Any, ...] = cell.value
@@ -146,8 +147,10 @@ class Engine:
                 continue
             if value is None:
                 del table[key]
+                del self._changed[kind][key]
             else:
                 table[key] = value
+                self._changed[kind][key] = self.revision
             self._touch(kind, key, value, touched)
             for buckets in self._indexes_over[kind]:
                 for bucket in buckets.move(key, old, value):
@@ -330,10 +333,15 @@ class Engine:
 
     # Provenance
 
-    def behind(self, node: Node, since: int = 0) -> set[Fact]:
-        """The facts that the node's answer rests on, through nested queries: all, or those changed after a revision."""
-        cells = (cell for cell in self._below([node]) if isinstance(cell, Cell))
-        return {(cell.of, cell.key) for cell in cells if cell.changed > since or not since}
+    def behind(self, node: Node) -> set[Fact]:
+        """Every fact that the node's answer rests on, through nested queries."""
+        return {(cell.of, cell.key) for cell in self._below([node]) if isinstance(cell, Cell)}
+
+    def changed_last(self, nodes: Iterable[Node], since: int) -> set[Fact]:
+        """Of the entries of tables that the nodes' answers rest on, those that changed last, if after that revision."""
+        cells = [cell for cell in self._below(nodes) if isinstance(cell, Cell) and isinstance(cell.of, type)]
+        last = max((cell.changed for cell in cells), default=0)
+        return {(cell.of, cell.key) for cell in cells if cell.changed == last > since}
 
     def beneath(self, node: Node) -> list[Node]:
         """The node and every answer that it rests on."""

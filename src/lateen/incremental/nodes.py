@@ -17,7 +17,10 @@ _LIST_LIMIT: Final = 16
 
 
 class Cell:
-    """A fact that some query read: an entry of a table or a bucket of an index. An absent one is a fact too."""
+    """A fact that some query read: an entry of a table or a bucket of an index. An absent one is a fact too.
+
+    `changed` is the revision of its last change; of a bucket, since it was first read. 0 is none.
+    """
 
     __slots__ = ("changed", "key", "of", "readers", "value")
 

@@ -1,10 +1,11 @@
 """What proxies refused is told on the objects that are to blame."""
 
-from support.worlds import World, proxy, service, virtual_service
+from support.worlds import World, gateway, proxy, service, virtual_service
 
 from lateen.control_plane.refusals import Refusals
+from lateen.model.views import views
 from lateen.translate.catalogue import questions
-from lateen.xds.resource import ROUTE
+from lateen.xds.resource import LISTENER, ROUTE
 from lateen.xds.stream import Accepted, Refused
 
 CLIENT = proxy("client")
@@ -37,11 +38,30 @@ def test_what_changed_since_the_last_acceptance_is_to_blame() -> None:
     ]
 
 
-def test_without_an_acceptance_everything_behind_it_may_be_to_blame() -> None:
-    mesh = world()
+def test_of_what_came_together_routing_is_to_blame_first() -> None:
+    rule = virtual_service("reviews", [{"route": [{"destination": {"host": "reviews"}}]}])
+    mesh = World(service("reviews"), rule)
+    mesh.connect(CLIENT)
     refusal = Refusals(mesh.mesh).answered(CLIENT.id, REFUSED, routes(mesh))
     assert refusal is not None
-    assert {str(ref) for ref in refusal.causes} >= {"Service default/ratings", "Service default/reviews"}
+    assert [str(ref) for ref in refusal.causes] == ["VirtualService default/reviews"]
+
+
+def test_what_makes_a_resource_be_offered_is_to_blame_where_nothing_in_it_changed() -> None:
+    edge = proxy("edge", "198.18.0.9", router=True, istio="ingressgateway")
+    mesh = World(gateway("old", 8080))
+    mesh.connect(edge)
+    refusals = Refusals(mesh.mesh)
+    refusals.answered(edge.id, Accepted(LISTENER, "1"), ())
+    mesh.apply(gateway("new", 9999))
+    mesh.settle()
+    asked = questions(mesh.views(edge))[LISTENER]
+    offered = [mesh.mesh.watch(function, *arguments) for function, arguments in asked]
+    mesh.settle()
+    offered.append(mesh.mesh.watch(views, edge.id))
+    refusal = refusals.answered(edge.id, Refused(LISTENER, ("0.0.0.0_9999",), (b"1",), "cannot bind"), offered)
+    assert refusal is not None
+    assert [str(ref) for ref in refusal.causes] == ["Gateway default/new"]
 
 
 def test_an_acceptance_ends_a_refusal_and_so_does_leaving() -> None:
