@@ -94,23 +94,25 @@ def orphans(mesh: Mesh, client_namespace: str | None) -> tuple[Hostname, ...]:
 @query
 def orphan_part(mesh: Mesh, audience: Audience | None) -> Resource:
     """The virtual hosts of orphan hosts; without an audience, as most clients see them."""
-    return joined("", [built for _, built in _built_orphans(mesh, audience)])
+    client = audience.namespace if audience is not None else None
+    return joined("", [built for host in orphans(mesh, client) if (built := _orphan(mesh, host, audience)) is not None])
 
 
 @query
 def orphan_domains(mesh: Mesh, audience: Audience | None) -> Mapping[str, frozenset[str]]:
     """The domains in `orphan_part`, by the namespaces whose services might otherwise answer to them."""
     found: dict[str, set[str]] = {}
-    for host, _ in _built_orphans(mesh, audience):
+    for host in _answering(mesh, audience):
         for namespace in namespaces_of(mesh, (host,)):
             found.setdefault(namespace, set()).add(in_brackets(host))
     return {namespace: frozenset(domains) for namespace, domains in found.items()}
 
 
 @query
-def _built_orphans(mesh: Mesh, audience: Audience | None) -> tuple[tuple[Hostname, Resource], ...]:
+def _answering(mesh: Mesh, audience: Audience | None) -> tuple[Hostname, ...]:
+    """The orphan hosts whose rules yield a route for these clients."""
     hosts = orphans(mesh, audience.namespace if audience is not None else None)
-    return tuple((host, built) for host in hosts if (built := _orphan(mesh, host, audience)) is not None)
+    return tuple(host for host in hosts if _orphan(mesh, host, audience) is not None)
 
 
 @query
