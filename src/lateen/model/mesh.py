@@ -13,7 +13,8 @@ from lateen.incremental.tables import Change
 class Diagnostic(msgspec.Struct, frozen=True, order=True, cache_hash=True):
     """Something wrong in an object that is otherwise readable; the rest of the object stays in force.
 
-    `path` is the field, as in `spec.http[2].route[0]`, or empty where it is not known; `message` says what is wrong and what would be right.
+    `path` is the field, as in `spec.http[2].route[0]`, or empty where it is not known; `message` says what is wrong and
+    what would be right.
     """
 
     ref: ObjectRef
