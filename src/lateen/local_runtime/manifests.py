@@ -5,15 +5,20 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lateen.config.objects import ObjectRef
 from lateen.local_runtime.errors import LocalRuntimeError
 from lateen.local_runtime.notices import Notices
 from lateen.local_runtime.objects.deletion import delete
-from lateen.local_runtime.objects.store import InvalidObject, ObjectStore
+from lateen.local_runtime.objects.store import DEFAULT_NAMESPACE, InvalidObject, ObjectStore
+from lateen.local_runtime.plan.kinds import KINDS
 from lateen.sources.documents import Document, Update
+from lateen.sources.file_state import NOT_READ
 from lateen.sources.files import WatchedFiles, load, watch
 
 _log = logging.getLogger(__name__)
 _SUBJECT = "manifests"
+_SPOKEN_OF = (("", "PersistentVolumeClaim"), ("batch", "CronJob"))
+"""Kinds that pods refer to, or of which a controller tells what there is to say."""
 
 
 class NoSuchManifests(LocalRuntimeError):
@@ -54,12 +59,12 @@ class Manifests:
             for document in update.changed:
                 self._put(document)
             for document in update.moved:
-                stored = self._store.get(document.ref)
+                stored = self._store.get(self._here(document.ref))
                 # Moving the text of an object that `apply` has changed since must not undo that change.
                 if stored is not None and stored.origin.file == document.origin.file:
                     self._put(document)
             for ref in update.deleted:
-                delete(self._store, ref, datetime.now(UTC))
+                delete(self._store, self._here(ref), datetime.now(UTC))
 
     def _put(self, document: Document) -> None:
         try:
@@ -70,7 +75,21 @@ class Manifests:
 
     def _tell(self, files: WatchedFiles) -> None:
         self._refused.replace(_SUBJECT, map(str, files.rejected))
-        self._remarks.replace(_SUBJECT, map(str, files.notices))
+        # What the control plane does not read may still be what pods are made for.
+        told = (notice for notice in files.notices if NOT_READ not in notice.message or not _has_effect(notice.ref))
+        self._remarks.replace(_SUBJECT, map(str, told))
+
+    def _here(self, ref: ObjectRef) -> ObjectRef:
+        """The reference with the namespace that the store gives an object which names none."""
+        kind = self._store.types.of_kind(ref.group, ref.kind)
+        if ref.namespace or (kind is not None and not kind.namespaced):
+            return ref
+        return ObjectRef(ref.group, ref.kind, DEFAULT_NAMESPACE, ref.name)
+
+
+def _has_effect(ref: ObjectRef | None) -> bool:
+    """Whether the local mesh does something with an object that the control plane does not read."""
+    return ref is not None and ((ref.group, ref.kind) in KINDS or (ref.group, ref.kind) in _SPOKEN_OF)
 
 
 def check_paths(paths: Sequence[Path]) -> None:

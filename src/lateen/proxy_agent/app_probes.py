@@ -33,9 +33,10 @@ class TcpProbe(NamedTuple):
 
 
 class GrpcProbe(NamedTuple):
-    """Kept so that it can be answered with what is missing: the agent speaks no HTTP/2."""
+    """A call of grpc.health.v1 without TLS."""
 
     port: int
+    service: str
 
 
 class Probe(NamedTuple):
@@ -74,8 +75,8 @@ async def run_probe(probe: Probe, host: str, source: str, headers: Mapping[str, 
             return Reply(status, content_type=answer.headers.get("content-type", "text/plain"), content=answer.body)
         case TcpProbe(port):
             return await _connects(host, port, source, probe.seconds)
-        case GrpcProbe(port):
-            return Reply(500, f"gRPC probes are not supported by this agent (port {port}): use httpGet or tcpSocket\n")
+        case GrpcProbe(port, service):
+            return await _serves(host, port, source, service, probe.seconds)
         case _:
             assert_never(probe.action)
 
@@ -88,6 +89,22 @@ async def _connects(host: str, port: int, source: str, seconds: float) -> Reply:
         return Reply(500, f"{host}:{port}: {error or 'no connection in time'}\n")
     writer.close()
     return Reply(200)
+
+
+async def _serves(host: str, port: int, source: str, service: str, seconds: float) -> Reply:
+    # HTTP/2 is loaded by the agents of pods that have such a probe, and costs the others nothing.
+    from lateen.xds.health_check import check_health
+
+    try:
+        async with asyncio.timeout(seconds):
+            reader, writer = await asyncio.open_connection(host, port, local_addr=(source, 0))
+            try:
+                problem = await check_health(reader, writer, f"{host}:{port}", service)
+            finally:
+                writer.transport.abort()
+    except (OSError, TimeoutError) as error:
+        problem = str(error) or "no answer in time"
+    return Reply(200) if problem is None else Reply(500, f"{host}:{port}: {problem}\n")
 
 
 def _probe(path: str, entry: Mapping[str, Any]) -> Probe:
@@ -108,7 +125,7 @@ def _action(kind: str, port: int, handler: Mapping[str, Any]) -> HttpProbe | Tcp
     if kind == "tcpSocket":
         return TcpProbe(port)
     if kind == "grpc":
-        return GrpcProbe(port)
+        return GrpcProbe(port, str(handler.get("service") or ""))
     path = handler.get("path") or "/"
     headers = {header["name"].lower(): header.get("value", "") for header in handler.get("httpHeaders") or ()}
     tls = str(handler.get("scheme", "")).upper() == "HTTPS"

@@ -5,6 +5,7 @@ object. Chunks whose text did not change are not parsed again.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -154,7 +155,10 @@ class _FileBuilder:
         self.rejected += invalid.rejections(origin, lambda path: chunk.above + line_of(chunk.text, yaml, path))
 
 
+NOT_READ: Final = "is not a kind the mesh reads"
+
+
 def _unknown(unknown: UnknownKind) -> str:
     near = similar_kind(unknown)
     hint = f"; did you mean `{near}`?" if near else ""
-    return f"`{unknown.ref.kind}` of `{unknown.api_version}` is not a kind the mesh reads; it has no effect{hint}"
+    return f"`{unknown.ref.kind}` of `{unknown.api_version}` {NOT_READ}; it has no effect{hint}"

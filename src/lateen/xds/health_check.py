@@ -4,7 +4,6 @@ Imported only where a gRPC probe is asked: h2 is too much to load for nothing.
 """
 
 import asyncio
-import socket
 from typing import Final
 
 import h2.config
@@ -95,13 +94,14 @@ class HealthCheck:
         return None if status == "SERVING" else f"the server says {status}"
 
 
-async def check_health(connection: socket.socket, authority: str, service: str) -> str | None:
-    """Ask over a connected, non-blocking socket, which stays the caller's: what is wrong, or None. OSError passes."""
-    loop, check = asyncio.get_running_loop(), HealthCheck(authority, service)
-    await loop.sock_sendall(connection, check.opening)
-    while not check.done and (data := await loop.sock_recv(connection, 65536)):
-        if back := check.receive(data):
-            await loop.sock_sendall(connection, back)
+async def check_health(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, authority: str, service: str
+) -> str | None:
+    """Ask over a connection, which stays the caller's: what is wrong, or None. OSError passes."""
+    check = HealthCheck(authority, service)
+    writer.write(check.opening)
+    while not check.done and (data := await reader.read(65536)):
+        writer.write(check.receive(data))
     return check.problem
 
 

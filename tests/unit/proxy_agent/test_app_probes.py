@@ -15,7 +15,7 @@ def test_each_kind_of_probe() -> None:
     assert probes == {
         "/app-health/a/readyz": Probe(HttpProbe(80, "/ok", True, {"x-a": "b"}), 3.0),
         "/app-health/a/livez": Probe(TcpProbe(81), 1.0),
-        "/app-health/a/startupz": Probe(GrpcProbe(82), 1.0),
+        "/app-health/a/startupz": Probe(GrpcProbe(82, ""), 1.0),
         "/app-lifecycle/a/prestopz": Probe(HttpProbe(83, "/", False, {}), 30.0),
     }
 
@@ -41,7 +41,7 @@ def test_wrong_probes_name_their_path(text: str, message: str) -> None:
     assert message in str(caught.value)
 
 
-async def test_a_grpc_probe_says_that_it_is_not_supported() -> None:
-    reply = await run_probe(Probe(GrpcProbe(82), 1.0), "127.0.0.1", "127.0.0.6", {})
+async def test_a_grpc_probe_that_nobody_answers_says_where_it_was_asked() -> None:
+    reply = await run_probe(Probe(GrpcProbe(1, ""), 1.0), "127.0.0.1", "127.0.0.6", {})
     assert reply.status == 500
-    assert "gRPC probes are not supported" in reply.text
+    assert reply.text.startswith("127.0.0.1:1: ")

@@ -2,7 +2,8 @@
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Final, assert_never
 
 from lateen.local_runtime.network.network import MeshNetwork
@@ -38,8 +39,8 @@ async def _ask(action: Action, address: str, network: MeshNetwork, execute: Runs
         case GrpcCheck(port=port, service=service):
             from lateen.xds.health_check import check_health  # loaded by the first such probe, not by every mesh
 
-            with await network.connect(address, port) as connection:
-                return await check_health(connection, f"{address}:{port}", service)
+            async with _streams(network, address, port) as (reader, writer):
+                return await check_health(reader, writer, f"{address}:{port}", service)
         case Execute(command=command):
             code = await execute(command)
             return None if code == 0 else f"exit code {code}"
@@ -50,16 +51,8 @@ async def _ask(action: Action, address: str, network: MeshNetwork, execute: Runs
 
 
 async def _http_status(get: HttpGet, address: str, network: MeshNetwork) -> int:
-    connection = await network.connect(get.host or address, get.port)
     security = _any_certificate() if get.tls else None
-    try:
-        reader, writer = await asyncio.open_connection(
-            sock=connection, ssl=security, server_hostname=(get.host or "") if security else None
-        )
-    except BaseException:
-        connection.close()
-        raise
-    try:
+    async with _streams(network, get.host or address, get.port, security) as (reader, writer):
         writer.write(request_bytes(get, get.host or address))
         received = b""
         while b"\n" not in received and len(received) < _MAX_STATUS_LINE:
@@ -68,6 +61,22 @@ async def _http_status(get: HttpGet, address: str, network: MeshNetwork) -> int:
                 break
             received += chunk
         return status_code(received)
+
+
+@asynccontextmanager
+async def _streams(
+    network: MeshNetwork, host: str, port: int, security: ssl.SSLContext | None = None
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection from inside the mesh network, dropped without ceremony at the end."""
+    connection = await network.connect(host, port)
+    try:
+        name = host if security else None
+        reader, writer = await asyncio.open_connection(sock=connection, ssl=security, server_hostname=name)
+    except BaseException:
+        connection.close()
+        raise
+    try:
+        yield reader, writer
     finally:
         writer.transport.abort()
 
