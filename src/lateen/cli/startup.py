@@ -19,7 +19,7 @@ class Outcome(Enum):
 
 
 class Missing(msgspec.Struct, frozen=True):
-    """A Deployment with fewer pods than it wants, and why where it says so."""
+    """A Deployment or its like with fewer pods than it wants, and why where it says so."""
 
     name: str
     namespace: str
@@ -44,7 +44,7 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 def progress(pods: Sequence[Json], deployments: Sequence[Json]) -> Progress:
-    """What the API's lists of pods and Deployments say."""
+    """What the API's lists of pods and of the workloads that keep a number of them say."""
     return Progress(tuple(summarise(pod) for pod in pods), tuple(_missing(pods, deployments)))
 
 

@@ -12,6 +12,7 @@ Json = dict[str, Any]
 _LOG_LINES: Final = 15
 
 
+_WORKLOADS: Final = ("deployments", "statefulsets", "daemonsets", "replicasets")
 _TITLES: Final = {
     "refused": coloured("Error:", Colour.RED),
     "problems": coloured("Warning:", Colour.YELLOW),
@@ -35,10 +36,10 @@ class Watcher:
         try:
             self.info = self._client.get("/lateen/v1/info")
             pods = self._client.get("/api/v1/pods")["items"]
-            deployments = self._client.get("/apis/apps/v1/deployments")["items"]
+            workloads = [each for kind in _WORKLOADS for each in self._client.get(f"/apis/apps/v1/{kind}")["items"]]
         except (NotRunning, ApiFailure):
             return Outcome.STARTING
-        self.progress = progress(pods, deployments)
+        self.progress = progress(pods, workloads)
         if not quiet:
             self._shown.show(self.progress)
         for kind, title in _TITLES.items():

@@ -14,6 +14,7 @@ from lateen.local_runtime.controllers.workloads import InjectionFailed, Workload
 from lateen.local_runtime.feed import Feed
 from lateen.local_runtime.network.dns import Outcome
 from lateen.local_runtime.notices import Notices
+from lateen.local_runtime.objects.deletion import delete
 from lateen.local_runtime.objects.store import ObjectStore
 
 ORIGIN = Origin("a.yaml", 1)
@@ -310,3 +311,70 @@ async def test_a_controller_that_fails_does_not_stop_the_others(mesh, caplog):
     await mesh.settle()
     assert mesh.store.get(ObjectRef("", "Service", "default", "a")).raw["spec"]["clusterIP"]
     assert "NameController failed" in caplog.text
+
+
+async def test_what_is_said_of_a_running_bare_pod_stays_when_its_status_changes(mesh):
+    spec = {"hostNetwork": True, "containers": [{"name": "c"}]}
+    mesh.inject = lambda pod, _labels: pod
+    mesh.runner._inject = mesh.inject
+    mesh.put({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec})
+    await mesh.settle()
+    ref = ObjectRef("", "Pod", "default", "p")
+    mesh.notices.add(ref, "its liveness probe failed")
+    mesh.make_ready(ref)
+    await mesh.settle()
+    assert [text for text in mesh.notices if "liveness" in text]
+
+
+async def test_a_pod_that_is_deleted_is_shown_as_ending_until_it_is_gone(mesh):
+    labels = {"app": "x"}
+    mesh.put(
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "s"},
+            "spec": {"selector": labels, "ports": [{"port": 80}]},
+        }
+    )
+    spec = {"containers": [{"name": "c"}]}
+    mesh.put({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "labels": labels}, "spec": spec})
+    await mesh.settle()
+    ref = ObjectRef("", "Pod", "default", "p")
+    mesh.make_ready(ref)
+    delete(mesh.store, ref, now(), 7)
+    await mesh.settle()
+    assert mesh.pods.stopping[ref][0] == 7
+    (piece,) = (s.raw for s in mesh.store.list("discovery.k8s.io", "EndpointSlice"))
+    assert piece["endpoints"][0]["conditions"] == {"ready": False, "serving": True, "terminating": True}
+    mesh.pods.finish(ref)
+    await mesh.settle()
+    assert mesh.store.get(ref) is None
+    assert mesh.endpoints() == {}
+
+
+async def test_a_stateful_set_gets_its_claims_before_its_pods(mesh):
+    template = {"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    spec = {"template": template, "volumeClaimTemplates": [{"metadata": {"name": "data"}}], "minReadySeconds": 5}
+    mesh.put({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"}, "spec": spec})
+    await mesh.settle()
+    ref = ObjectRef("", "Pod", "default", "db-0")
+    assert ref in mesh.pods
+    claim = mesh.store.get(ObjectRef("", "PersistentVolumeClaim", "default", "data-db-0"))
+    assert claim.raw["status"] == {"phase": "Bound"}
+    mesh.store.delete(ObjectRef("apps", "StatefulSet", "default", "db"))
+    await mesh.settle()
+    assert ref in mesh.pods.stopping
+    assert mesh.store.get(claim.ref) is not None
+
+
+async def test_a_job_that_is_over_goes_when_its_time_has_come(mesh):
+    template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}}
+    spec = {"template": template, "ttlSecondsAfterFinished": 30}
+    mesh.put({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j"}, "spec": spec})
+    await mesh.settle()
+    (ref,) = mesh.pods.started
+    mesh.runner.report(ref, mesh.pods.started[ref]["metadata"]["uid"], {"phase": "Succeeded"})
+    await mesh.settle()
+    assert mesh.clock.timers[-1][0] == 30
+    status = mesh.store.get(ObjectRef("batch", "Job", "default", "j")).raw["status"]
+    assert status["conditions"][0]["type"] == "Complete"
