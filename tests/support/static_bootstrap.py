@@ -25,10 +25,12 @@ def as_static(found: Json) -> Json:
                 config["route_config"] = routes.pop(config.pop("rds")["route_config_name"])
     assert not routes, "route configurations that no listener names"
     for cluster in found["clusters"]:
+        assignment = assignments.pop(cluster["name"], None)
         if cluster.get("type") == "EDS":
             cluster.pop("eds_cluster_config")
             cluster["type"] = "STATIC"
-            cluster["load_assignment"] = assignments.pop(cluster["name"])
+            assert assignment, f"no load assignment for {cluster['name']}"
+            cluster["load_assignment"] = assignment
     assert not assignments, "load assignments that no cluster names"
     return {
         "node": {"id": "static", "cluster": "static"},
@@ -41,6 +43,6 @@ def refusal(bootstrap: Json, path: Path) -> str:
     """What a real Envoy has against the bootstrap, which is written to the path; empty if it accepts it."""
     path.write_text(json.dumps(bootstrap))
     options = ["--mode", "validate", "--disable-hot-restart", "--log-level", "error"]
-    command = [find(os.environ), "--config-path", path, *options]
+    command = [find(os.environ), "--config-path", str(path), *options]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     return (checked.stderr or f"exit status {checked.returncode}") if checked.returncode else ""
