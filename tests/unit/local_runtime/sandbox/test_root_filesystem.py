@@ -214,7 +214,7 @@ def test_a_mount_below_a_file_is_refused() -> None:
 def test_a_working_directory_is_made_unless_it_is_there() -> None:
     root = RootFilesystem(PretendHost(HOST))
     root.mount(volume("/data"))
-    for path in ("/work/here", "/usr/bin", "/data/inside", "/"):
+    for path in ("/made/here", "/usr/bin", "/data/inside", "/"):
         root.add_directory(path)
     steps = list(root.steps(read_only=True, privileged_user=True))
     assert MakeDirectory("work/here", 0o755) in steps
