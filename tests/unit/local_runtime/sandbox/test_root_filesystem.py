@@ -217,7 +217,7 @@ def test_a_working_directory_is_made_unless_it_is_there() -> None:
     for path in ("/made/here", "/usr/bin", "/data/inside", "/"):
         root.add_directory(path)
     steps = list(root.steps(read_only=True, privileged_user=True))
-    assert MakeDirectory("work/here", 0o755) in steps
+    assert MakeDirectory("made/here", 0o755) in steps
     assert binds(steps)["usr"].source == "/usr"
     assert steps[-1] == ProtectMount(".")
     assert ProtectKernel() in steps
