@@ -116,7 +116,7 @@ destinations = st.fixed_dictionaries(
             {"host": targets}, optional={"subset": st.sampled_from(["v1", "V_1", "a|b"])}
         )
     },
-    optional={"weight": counts, "headers": changes},
+    optional={"weight": st.sampled_from([-1, 0, 1, 2**31 - 1]), "headers": changes},
 )
 actions = st.one_of(
     st.fixed_dictionaries(
@@ -147,7 +147,7 @@ actions = st.one_of(
     st.fixed_dictionaries(
         {
             "directResponse": st.fixed_dictionaries(
-                {"status": counts},
+                {"status": st.sampled_from([0, 200, 503, 599, 600])},
                 optional={"body": st.fixed_dictionaries({"string": st.one_of(words, st.just("x" * (2**20 + 1)))})},
             )
         }
@@ -227,18 +227,24 @@ policies = some(
     retryBudget=some(percent=st.fixed_dictionaries({"value": numbers}), minRetryConcurrency=counts),
 )
 json_formats = st.dictionaries(words, st.one_of(words, st.lists(words, max_size=2), st.none(), numbers), max_size=3)
-mesh_configs = some(
-    accessLogFile=st.just("/dev/stdout"),
-    accessLogFormat=st.one_of(texts, json_formats.map(json.dumps)),
-    accessLogEncoding=st.sampled_from(["TEXT", "JSON"]),
-    connectTimeout=durations,
-    protocolDetectionTimeout=durations,
-    tcpKeepalive=keep_alives,
-    defaultHttpRetryPolicy=retries,
-    defaultInboundHttpRetryPolicy=retries,
-    h2UpgradePolicy=st.sampled_from(["UPGRADE", "DO_NOT_UPGRADE"]),
-    outboundTrafficPolicy=st.sampled_from([{"mode": "REGISTRY_ONLY"}, {"mode": "ALLOW_ANY"}]),
-    inboundTrafficPolicy=st.sampled_from([{"mode": "LOCALHOST"}, {"mode": "PASSTHROUGH"}]),
+mesh_configs = st.builds(
+    lambda log, more: {**log, **more},
+    st.one_of(
+        st.fixed_dictionaries({"accessLogFormat": texts}),
+        st.fixed_dictionaries(
+            {"accessLogFormat": st.one_of(texts, json_formats.map(json.dumps)), "accessLogEncoding": st.just("JSON")}
+        ),
+    ),
+    some(
+        connectTimeout=durations,
+        protocolDetectionTimeout=durations,
+        tcpKeepalive=keep_alives,
+        defaultHttpRetryPolicy=retries,
+        defaultInboundHttpRetryPolicy=retries,
+        h2UpgradePolicy=st.sampled_from(["UPGRADE", "DO_NOT_UPGRADE"]),
+        outboundTrafficPolicy=st.sampled_from([{"mode": "REGISTRY_ONLY"}, {"mode": "ALLOW_ANY"}]),
+        inboundTrafficPolicy=st.sampled_from([{"mode": "LOCALHOST"}, {"mode": "PASSTHROUGH"}]),
+    ),
 )
 
 
@@ -294,19 +300,50 @@ def pod_of(name: str) -> list[Json]:
     return [service(name, ports=PORTS), piece]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(
-    st.lists(st.lists(rules, min_size=1, max_size=2), max_size=6),
-    st.lists(policies, max_size=4),
-    st.one_of(st.just({}), mesh_configs),
+def accepted(*objects: Json | None) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        assert refusal(as_static(configuration(objects)), Path(directory, "envoy.json")) == ""
+
+
+few = settings(
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
 )
-def test_what_decodes_envoy_accepts(routed: list[list[Json]], ruled: list[Json], mesh: Json) -> None:
-    services = [service(f"s{n}", ports=PORTS) for n in range(1, max(len(routed), len(ruled)))]
-    virtual_services = [mended(http, partial(virtual_service, f"s{n}")) for n, http in enumerate(routed)]
-    destination_rules = [
+
+
+@few
+@given(st.lists(rules, min_size=6, max_size=16))
+def test_virtual_services_that_decode_are_accepted(routed: list[Json]) -> None:
+    services = [service(f"s{n}", ports=PORTS) for n in range(1, len(routed))]
+    made = [mended([rule], partial(virtual_service, f"s{n}")) for n, rule in enumerate(routed)]
+    accepted(*pod_of("s0"), *services, *made)
+
+
+@few
+@given(st.lists(regexes, min_size=6, max_size=16))
+def test_regular_expressions_that_decode_are_accepted(patterns: list[str]) -> None:
+    reached = {"directResponse": {"status": 200}}
+    made = [
+        mended([{"match": [{"uri": {"regex": pattern}}], **reached}], partial(virtual_service, f"s{n}"))
+        for n, pattern in enumerate(patterns)
+    ]
+    accepted(*(service(f"s{n}", ports=PORTS) for n in range(len(patterns))), *made)
+
+
+@few
+@given(st.lists(policies, min_size=4, max_size=12))
+def test_destination_rules_that_decode_are_accepted(ruled: list[Json]) -> None:
+    services = [service(f"s{n}", ports=PORTS) for n in range(1, len(ruled))]
+    made = [
         mended(policy, lambda found, n=n: destination_rule(f"s{n}", subsets=["v1"], trafficPolicy=found))
         for n, policy in enumerate(ruled)
     ]
-    objects = [*pod_of("s0"), *services, *virtual_services, *destination_rules, mended(mesh, config_map)]
-    with tempfile.TemporaryDirectory() as directory:
-        assert refusal(as_static(configuration(objects)), Path(directory, "envoy.json")) == ""
+    routes = [virtual_service(f"s{n}", [{"route": [{"destination": {"host": f"s{n}"}}]}]) for n in range(len(ruled))]
+    accepted(*pod_of("s0"), *services, *made, *routes)
+
+
+@few
+@given(mesh_configs)
+def test_a_mesh_config_that_decodes_is_accepted(mesh: Json) -> None:
+    accepted(*pod_of("s0"), mended(mesh, config_map))
