@@ -13,6 +13,14 @@ def is_ipv6(address: str) -> bool:
         return False
 
 
+def canonical(address: str) -> str:
+    """The one spelling of an address that has several, as IPv6 addresses do; any other text as it is."""
+    try:
+        return str(ip_address(address))
+    except ValueError:
+        return address
+
+
 def allocate(name: str, network: IPv4Network, taken: Collection[str]) -> str:
     """An address of the network for a name: the same name gets the same address while it is free.
 

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import msgspec
 
+from lateen.common.addresses import canonical
 from lateen.common.hosts import CLUSTER_DOMAIN, Hostname, patterns_for, service_hostname
 from lateen.common.ports import Protocol, ProtocolClass, class_of, protocol_of
 from lateen.config.kinds.service import KubernetesService
@@ -81,6 +82,18 @@ ALL_SERVICES = Index(
 )
 
 
+def _vips(service: KubernetesService) -> tuple[str, ...]:
+    """The addresses that a Service asks for: none for one that is headless or has none yet."""
+    spec = service.spec
+    if spec.is_headless or not _is_routed(service):
+        return ()
+    listed = spec.cluster_ips or ((spec.cluster_ip,) if spec.cluster_ip else ())
+    return tuple(dict.fromkeys(canonical(vip) for vip in listed if vip != "None"))
+
+
+SERVICES_BY_ADDRESS = Index(KubernetesService, keys=_vips, name="services by address")
+
+
 def _external_name(service: KubernetesService) -> Hostname:
     return Hostname(service.spec.external_name.lower().removesuffix("."))
 
@@ -125,7 +138,6 @@ def service(mesh: Mesh, key: ServiceKey) -> Service | None:
     if declared is None or not _is_routed(declared):
         return None
     spec = declared.spec
-    vips = spec.cluster_ips or ((spec.cluster_ip,) if spec.cluster_ip else ())
     return Service(
         key=key,
         name=declared.metadata.name,
@@ -133,11 +145,20 @@ def service(mesh: Mesh, key: ServiceKey) -> Service | None:
             ServicePort(port.port, port.name, protocol_of(port.name, port.app_protocol, port.protocol))
             for port in spec.ports
         ),
-        addresses=() if spec.is_headless else tuple(vip for vip in vips if vip != "None"),
+        addresses=tuple(vip for vip in _vips(declared) if _holder(mesh, vip) == declared.ref),
         headless=spec.is_headless,
         publish_not_ready=spec.publish_not_ready_addresses,
         age=declared.metadata.age,
     )
+
+
+def _holder(mesh: Mesh, vip: str) -> ObjectRef | None:
+    """The oldest Service that asks for the address: two that answered to it would make Envoy refuse the port."""
+    refs: tuple[ObjectRef, ...] = mesh.find(SERVICES_BY_ADDRESS, vip)
+    if len(refs) == 1:
+        return refs[0]
+    rivals = [found for ref in refs if (found := mesh.get(KubernetesService, ref)) is not None]
+    return min(rivals, key=lambda rival: rival.metadata.age).ref if rivals else None
 
 
 def service_key(mesh: Mesh, hostname: Hostname, client_namespace: str) -> ServiceKey | None:
