@@ -98,7 +98,6 @@ SCHEMAS: tuple[KindSchema, ...] = (
 )
 
 _BY_KIND = {(schema.group, schema.kind): schema for schema in SCHEMAS}
-_BY_PLURAL = {(schema.group, schema.plural): schema for schema in SCHEMAS}
 
 
 def group_of(api_version: str) -> str:
@@ -111,22 +110,8 @@ def by_api(api_version: str, kind: str) -> KindSchema | None:
     return _BY_KIND.get((group_of(api_version), kind))
 
 
-def by_plural(group: str, plural: str) -> KindSchema | None:
-    """The schema behind a REST path."""
-    return _BY_PLURAL.get((group, plural))
-
-
 def schema_of(what: ConfigObject | ObjectRef) -> KindSchema | None:
     """The schema of an object or a reference; None for kinds nobody applies, such as MeshConfig."""
     if isinstance(what, ObjectRef):
         return _BY_KIND.get((what.group, what.kind))
     return _BY_KIND.get((what.GROUP, what.KIND))
-
-
-def by_word(word: str) -> KindSchema | None:
-    """The kind that a word on a command line means: `vs`, `virtualservice`, `VirtualServices.networking.istio.io`."""
-    name, _, group = word.lower().partition(".")
-    for schema in SCHEMAS:
-        if name in (schema.plural, schema.kind.lower(), *schema.short_names) and group in ("", schema.group):
-            return schema
-    return None

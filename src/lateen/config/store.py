@@ -44,16 +44,10 @@ class ConfigStore:
 
     def __init__(self) -> None:
         self._objects: dict[ObjectRef, ConfigObject] = {}
-        self._by_kind: dict[type[ConfigObject], dict[ObjectRef, ConfigObject]] = {}
         self._revision = 0
 
     def get(self, ref: ObjectRef) -> ConfigObject | None:
         return self._objects.get(ref)
-
-    def all_of(self, kind: type[ConfigObject]) -> tuple[ConfigObject, ...]:
-        """The objects of a kind, ordered by reference."""
-        found = self._by_kind.get(kind, {})
-        return tuple(found[ref] for ref in sorted(found))
 
     def apply(self, changed: Iterable[ConfigObject], deleted: Iterable[ObjectRef] = ()) -> ChangeSet:
         """Take a batch as one revision. An object that is both deleted and changed is there afterwards."""
@@ -73,10 +67,8 @@ class ConfigStore:
     def _replace(self, change: Change) -> None:
         if change.new is not None:
             self._objects[change.ref] = change.new
-            self._by_kind.setdefault(type(change.new), {})[change.ref] = change.new
         elif change.old is not None:
             del self._objects[change.ref]
-            del self._by_kind[type(change.old)][change.ref]
 
     def _derive_mesh_config(self, wanted: dict[ObjectRef, ConfigObject | None]) -> tuple[Rejected, ...]:
         """Adds the MeshConfig to the batch where its ConfigMap is in it. One that cannot be read changes nothing."""

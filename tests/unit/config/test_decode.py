@@ -14,7 +14,7 @@ from lateen.config.kinds.service import KubernetesService
 from lateen.config.kinds.virtual_service import VirtualService
 from lateen.config.objects import ObjectRef
 from lateen.config.problems import render
-from lateen.config.schema import by_plural, by_word, schema_of
+from lateen.config.schema import schema_of
 
 
 def istio(kind: str, spec: Any, version: str = "v1", **more: Any) -> dict[str, Any]:
@@ -209,10 +209,3 @@ def test_encoding_leaves_out_defaults_and_reads_back_equal() -> None:
     schema = schema_of(found)
     assert schema is not None
     assert encode(found, schema) == raw
-
-
-def test_kinds_are_found_by_what_people_and_paths_call_them() -> None:
-    assert by_plural("networking.istio.io", "virtualservices") is by_word("vs") is by_word("VirtualService")
-    assert by_word("svc") is by_plural("", "services")
-    assert by_word("gateways.networking.istio.io") is by_plural("networking.istio.io", "gateways")
-    assert by_word("gateways.gateway.networking.k8s.io") is None

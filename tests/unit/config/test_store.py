@@ -36,7 +36,7 @@ def test_deletion() -> None:
     store.apply([service("a"), service("b")])
     changes = store.apply([], [service("a").ref])
     assert [(c.ref.name, c.new) for c in changes] == [("a", None)]
-    assert store.all_of(KubernetesService) == (service("b"),)
+    assert store.get(service("b").ref) == service("b")
     assert store.get(service("a").ref) is None
 
 

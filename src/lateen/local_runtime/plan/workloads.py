@@ -164,28 +164,6 @@ def uid_of(kind: str, namespace: str, name: str) -> str:
     return str(UUID(bytes=blake2b(f"{kind}/{namespace}/{name}".encode(), digest_size=16).digest(), version=4))
 
 
-def matches(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:
-    """Whether a Kubernetes label selector (`matchLabels`, `matchExpressions`) selects the labels; an empty one does."""
-    selector = selector or {}
-    equal = all(labels.get(k) == v for k, v in (selector.get("matchLabels") or {}).items())
-    return equal and all(_expression_holds(e, labels) for e in selector.get("matchExpressions") or ())
-
-
-def _expression_holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    key, values = expression["key"], expression.get("values") or ()
-    match expression["operator"]:
-        case "In":
-            return labels.get(key) in values
-        case "NotIn":
-            return labels.get(key) not in values
-        case "Exists":
-            return key in labels
-        case "DoesNotExist":
-            return key not in labels
-        case _:
-            return False
-
-
 def _ready_status(pod: Json, address: str) -> Json:
     return {
         "phase": "Running",

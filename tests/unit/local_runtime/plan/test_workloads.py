@@ -8,7 +8,6 @@ from lateen.local_runtime.plan.workloads import (
     TEMPLATE_HASH,
     check_workload,
     deployment_of,
-    matches,
     template_hash,
     with_addresses,
 )
@@ -107,21 +106,3 @@ def test_a_deployment_whose_template_its_selector_does_not_select_is_a_problem()
     assert second.startswith("spec.template.spec.containers:")
     assert third.startswith("spec.replicas: -1")
     assert check_workload(deployment()) == []
-
-
-@pytest.mark.parametrize(
-    ("selector", "expected"),
-    [
-        ({}, True),
-        ({"matchLabels": {"a": "1"}}, True),
-        ({"matchLabels": {"a": "2"}}, False),
-        ({"matchExpressions": [{"key": "a", "operator": "In", "values": ["1", "2"]}]}, True),
-        ({"matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["1"]}]}, False),
-        ({"matchExpressions": [{"key": "b", "operator": "NotIn", "values": ["1"]}]}, True),
-        ({"matchExpressions": [{"key": "a", "operator": "Exists"}]}, True),
-        ({"matchExpressions": [{"key": "a", "operator": "DoesNotExist"}]}, False),
-        ({"matchExpressions": [{"key": "a", "operator": "Nonsense"}]}, False),
-    ],
-)
-def test_label_selectors(selector, expected):
-    assert matches(selector, {"a": "1"}) is expected
