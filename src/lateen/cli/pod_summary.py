@@ -76,18 +76,24 @@ def _status(metadata: Json, spec: Json, status: Json, init: list[Json], statuses
     if status.get("reason"):
         return str(status["reason"])
     total = len(spec.get("initContainers") or [])
-    for position, each in enumerate(init):
-        state = each.get("state") or {}
-        ended = state.get("terminated")
-        if (ended and ended.get("exitCode") == 0) or (each.get("started") and "running" in state):
-            continue
-        reason = _reason(state)
+    if (position := _unfinished(init)) is not None:
+        reason = _reason(init[position].get("state") or {})
         return f"Init:{reason}" if reason and reason != "PodInitializing" else f"Init:{position}/{total}"
     told = [reason for each in statuses if (reason := _reason(each.get("state") or {}))]
     phase = str(status.get("phase") or "Pending")
     if told and not (told[-1] == "Completed" and phase == "Running"):
         return told[0]
     return "Completed" if phase == "Succeeded" else phase
+
+
+def _unfinished(init: list[Json]) -> int | None:
+    """The position of the first init container that has neither ended well nor, as a sidecar, started."""
+    for position, each in enumerate(init):
+        state = each.get("state") or {}
+        ended = state.get("terminated")
+        if not ((ended and ended.get("exitCode") == 0) or (each.get("started") and "running" in state)):
+            return position
+    return None
 
 
 def _reason(state: Json) -> str:
@@ -108,12 +114,8 @@ def _is_ready(status: Json) -> bool:
 def _waits_for(spec: Json, init: list[Json], statuses: list[Json]) -> str:
     """What a pod that is not ready waits for next."""
     total = len(spec.get("initContainers") or [])
-    for position, each in enumerate(init):
-        state = each.get("state") or {}
-        ended = state.get("terminated")
-        if (ended and ended.get("exitCode") == 0) or (each.get("started") and "running" in state):
-            continue
-        return f"init container {each['name']} ({position + 1} of {total})"
+    if (position := _unfinished(init)) is not None:
+        return f"init container {init[position]['name']} ({position + 1} of {total})"
     starting = [each["name"] for each in statuses if "running" not in (each.get("state") or {})]
     if starting:
         return f"{', '.join(starting)} to start"

@@ -12,7 +12,7 @@ from lateen.config.kinds.service import KubernetesService
 from lateen.config.objects import Metadata, ObjectRef
 from lateen.incremental.engine import query
 from lateen.incremental.tables import Index
-from lateen.model.mesh import Mesh
+from lateen.model.mesh import Diagnostic, Mesh
 
 NO_AGE = Metadata().age
 _SUFFIX = f".svc.{CLUSTER_DOMAIN}"
@@ -145,20 +145,31 @@ def service(mesh: Mesh, key: ServiceKey) -> Service | None:
             ServicePort(port.port, port.name, protocol_of(port.name, port.app_protocol, port.protocol))
             for port in spec.ports
         ),
-        addresses=tuple(vip for vip in _vips(declared) if _holder(mesh, vip) == declared.ref),
+        addresses=_held(mesh, declared),
         headless=spec.is_headless,
         publish_not_ready=spec.publish_not_ready_addresses,
         age=declared.metadata.age,
     )
 
 
-def _holder(mesh: Mesh, vip: str) -> ObjectRef | None:
-    """The oldest Service that asks for the address: two that answered to it would make Envoy refuse the port."""
-    refs: tuple[ObjectRef, ...] = mesh.find(SERVICES_BY_ADDRESS, vip)
-    if len(refs) == 1:
-        return refs[0]
-    rivals = [found for ref in refs if (found := mesh.get(KubernetesService, ref)) is not None]
-    return min(rivals, key=lambda rival: rival.metadata.age).ref if rivals else None
+def _held(mesh: Mesh, declared: KubernetesService) -> tuple[str, ...]:
+    """The addresses that no older Service asks for: two that answered to one would make Envoy refuse the port."""
+    held = []
+    for vip in _vips(declared):
+        refs: tuple[ObjectRef, ...] = mesh.find(SERVICES_BY_ADDRESS, vip)
+        oldest = declared.ref if len(refs) == 1 else min(refs, key=lambda ref: _age(mesh, ref))
+        if oldest == declared.ref:
+            held.append(vip)
+        else:
+            other = f"Service {oldest.namespace}/{oldest.name}, which is older"
+            message = f"{vip} belongs to {other}; leave it out to be given one, or choose another"
+            mesh.report(Diagnostic(declared.ref, "spec.clusterIP", message, "address-conflict"))
+    return tuple(held)
+
+
+def _age(mesh: Mesh, ref: ObjectRef) -> tuple[datetime, str, str]:
+    found = mesh.get(KubernetesService, ref)
+    return found.metadata.age if found is not None else NO_AGE
 
 
 def service_key(mesh: Mesh, hostname: Hostname, client_namespace: str) -> ServiceKey | None:
