@@ -66,10 +66,11 @@ class FixedProgram:
 
     def __init__(self) -> None:
         self.told_to_stop = False
+        self.proxies: list[Json] = [{"proxy": "web.default"}]
         self.problems: list[str] = []
         self.later_problems: list[str] = []
 
-    def info(self) -> Json:
+    async def info(self) -> Json:
         return {
             "pid": 7,
             "version": "0.0.1",
@@ -81,8 +82,8 @@ class FixedProgram:
     async def settled(self) -> None:
         self.problems = self.later_problems
 
-    def sync_status(self) -> list[Json]:
-        return [{"proxy": "web.default"}]
+    async def sync_status(self) -> list[Json]:
+        return self.proxies
 
     def shut_down(self) -> None:
         self.told_to_stop = True

@@ -77,7 +77,6 @@ class _Report:
 
 
 async def _run(orders: Orders, report: _Report) -> None:
-    from lateen.control_plane.app import ControlPlane
     from lateen.local_runtime.plan.published import DEFAULT, parse_publish
     from lateen.local_runtime.state_directory import StateDirectory
     from lateen.local_runtime.supervisor import Supervisor, SupervisorSettings
@@ -88,7 +87,7 @@ async def _run(orders: Orders, report: _Report) -> None:
         publish=tuple(parse_publish(text) for text in orders.publish) or DEFAULT,
         state=StateDirectory(Path(orders.state_dir)),
     )
-    supervisor = Supervisor(settings, ControlPlane())
+    supervisor = Supervisor(settings)
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, _log_tasks)
     if orders.life_line is not None:
         loop = asyncio.get_running_loop()

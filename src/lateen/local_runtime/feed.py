@@ -2,54 +2,23 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from lateen.config.objects import ConfigObject, ObjectRef
+from lateen.config.objects import ObjectRef
 from lateen.local_runtime.objects.store import Event, EventType, ObjectStore
+from lateen.sources.handover import Batch, Json
 
 
-class Diagnostic(Protocol):
-    """Something wrong with an object, which it says as text."""
+class Receiver(Protocol):
+    """Who takes the objects."""
 
-    @property
-    def ref(self) -> ObjectRef:
-        """The object."""
+    def follow(self, everything: Callable[[], Batch]) -> None:
+        """Take everything there is, now and whenever it starts anew."""
         ...
 
-
-class ControlPlane(Protocol):
-    """The control plane as the local mesh runs it, in its own process."""
-
-    async def serve(self, socket: Path) -> None:
-        """Listen for proxies on a unix socket; returns once it accepts connections."""
+    def apply(self, batch: Batch) -> None:
+        """Take a batch of objects as one change."""
         ...
-
-    def apply(self, changed: Sequence[ConfigObject], deleted: Sequence[ObjectRef]) -> None:
-        """Take a batch of objects as one change; the first is everything there is."""
-        ...
-
-    async def settled(self) -> None:
-        """Return once everything handed over so far is worked out."""
-        ...
-
-    def sync_status(self) -> list[dict[str, Any]]:
-        """How far each proxy is."""
-        ...
-
-    def diagnostics(self) -> Sequence[Diagnostic]:
-        """What is wrong with objects in force."""
-        ...
-
-    def refused(self) -> Sequence[Diagnostic]:
-        """What proxies refuse to take over, on the objects behind it."""
-        ...
-
-    async def acknowledged(self, patience_s: float) -> None:
-        """Return once every proxy has answered, or patience is at its end."""
-        ...
-
-    async def close(self) -> None: ...
 
 
 class Feed:
@@ -58,17 +27,17 @@ class Feed:
     Start it after the controllers: what they derive from a change then goes out with the change, never after it.
     """
 
-    def __init__(self, store: ObjectStore, control_plane: ControlPlane) -> None:
+    def __init__(self, store: ObjectStore, receiver: Receiver) -> None:
         self._store = store
-        self._control_plane = control_plane
-        self._pending: dict[ObjectRef, ConfigObject | None] = {}
+        self._receiver = receiver
+        self._pending: dict[ObjectRef, Json | None] = {}
         self._scheduled: asyncio.Handle | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
 
     def start(self) -> None:
         """Hand over everything there is, now, and from then on whatever changes."""
         self._unsubscribe = self._store.subscribe(self._hear)
-        self._control_plane.apply([o.object for o in self._store if o.object is not None], ())
+        self._receiver.follow(self._everything)
 
     @property
     def busy(self) -> bool:
@@ -81,15 +50,18 @@ class Feed:
         if self._scheduled is not None:
             self._scheduled.cancel()
 
+    def _everything(self) -> Batch:
+        return Batch([stored.raw for stored in self._store if stored.object is not None])
+
     def _flush(self) -> None:
         self._scheduled = None
         pending, self._pending = self._pending, {}
-        changed = [found for found in pending.values() if found is not None]
-        self._control_plane.apply(changed, [ref for ref, found in pending.items() if found is None])
+        changed = [raw for raw in pending.values() if raw is not None]
+        self._receiver.apply(Batch(changed, [ref for ref, raw in pending.items() if raw is None]))
 
     def _hear(self, events: Sequence[Event]) -> None:
         for event in events:
             if event.object is not None:
-                self._pending[event.ref] = None if event.type is EventType.DELETED else event.object
+                self._pending[event.ref] = None if event.type is EventType.DELETED else event.raw
         if self._pending and self._scheduled is None:
             self._scheduled = asyncio.get_running_loop().call_soon(self._flush)

@@ -5,6 +5,7 @@ network and control plane at the same time; then the objects, and with them the 
 """
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -20,6 +21,7 @@ import lateen
 from lateen.config.objects import ObjectRef
 from lateen.local_runtime import preflight
 from lateen.local_runtime.api.server import ApiServer
+from lateen.local_runtime.control_plane import Away, ControlPlane, Remarks, listening
 from lateen.local_runtime.controllers.defaults import DefaultsController
 from lateen.local_runtime.controllers.loop import Controllers
 from lateen.local_runtime.controllers.pods import PodController
@@ -27,7 +29,7 @@ from lateen.local_runtime.controllers.service_checks import ServiceChecks
 from lateen.local_runtime.controllers.services import NameController, ServiceController
 from lateen.local_runtime.controllers.workloads import WorkloadController
 from lateen.local_runtime.errors import LauncherLost, ServiceRulesError
-from lateen.local_runtime.feed import ControlPlane, Diagnostic, Feed
+from lateen.local_runtime.feed import Feed
 from lateen.local_runtime.manifests import Manifests, check_paths
 from lateen.local_runtime.network.dns import DnsServer, Zone
 from lateen.local_runtime.network.network import MeshNetwork
@@ -47,6 +49,7 @@ from lateen.local_runtime.pods.status import timestamp
 from lateen.local_runtime.pods.worker import Machine
 from lateen.local_runtime.sandbox.sandbox import Sandboxes
 from lateen.local_runtime.state_directory import StateDirectory
+from lateen.sources.handover import Remark
 
 _ACKNOWLEDGED_S: Final = 1.0
 """How long whoever changed something waits for the proxies' answers; one that is starting may take longer."""
@@ -67,10 +70,10 @@ class SupervisorSettings(msgspec.Struct, frozen=True, kw_only=True):
 class Supervisor:
     """One local mesh, from `run` to its end; also what the API server asks about the program."""
 
-    def __init__(self, settings: SupervisorSettings, control_plane: ControlPlane) -> None:
+    def __init__(self, settings: SupervisorSettings) -> None:
         self._settings = settings
-        self._control_plane = control_plane
         self._notices = Notices()
+        self._control_plane = ControlPlane(self._notices)
         self._refused = Notices()
         """What was written and is not in force."""
         self._remarks = Notices()
@@ -97,10 +100,10 @@ class Supervisor:
             sandboxes = Sandboxes(state.root)
             try:
                 with self._signals():
-                    await asyncio.gather(sandboxes.start(), self._control_plane.serve(state.xds_socket))
-                    # The proxies' uid is another one; only pods into which the socket is mounted can reach it.
-                    state.xds_socket.chmod(0o666)
-                    await self._live(sandboxes, catalogue, on_ready)
+                    await sandboxes.start()
+                    with listening(state.xds_socket, sandboxes.network) as sockets:
+                        await self._control_plane.start(sockets)
+                        await self._live(sandboxes, catalogue, on_ready)
             finally:
                 await self._control_plane.close()
                 await sandboxes.close()
@@ -112,33 +115,39 @@ class Supervisor:
         """Begin to take the mesh down; returns at once."""
         self._stop.set()
 
-    def info(self) -> Json:
+    async def info(self) -> Json:
         """See `api.server.Program`."""
+        try:
+            remarks = await self._control_plane.remarks()
+        except Away:
+            remarks = Remarks()
         return {
             "pid": os.getpid(),
+            "controlPlane": {"pid": self._control_plane.pid, "restarts": self._control_plane.restarts},
             "version": lateen.__version__,
             "started": timestamp(self._started),
             "published": [publish.url for publish in self._settings.publish],
-            "refused": [*self._refused, *map(self._placed, self._control_plane.refused())],
-            "problems": [*self._notices, *map(self._placed, self._control_plane.diagnostics())],
+            "refused": [*self._refused, *map(self._placed, remarks.refused)],
+            "problems": [*self._notices, *map(self._placed, remarks.problems)],
             "notices": list(self._remarks),
         }
 
-    def _placed(self, diagnostic: Diagnostic) -> str:
-        """A diagnostic with where its object was written."""
-        stored = self._store.get(diagnostic.ref)
-        return f"{stored.origin}: {diagnostic}" if stored else str(diagnostic)
+    def _placed(self, remark: Remark) -> str:
+        """A remark with where its object was written."""
+        stored = self._store.get(remark.ref)
+        return f"{stored.origin}: {remark.text}" if stored else remark.text
 
     async def settled(self) -> None:
         """See `api.server.Program`."""
         while self._at_work():  # noqa: ASYNC110  a few turns of the loop are all it takes
             await asyncio.sleep(0)
-        await self._control_plane.settled()
-        await self._control_plane.acknowledged(_ACKNOWLEDGED_S)
+        with contextlib.suppress(Away):  # it gets everything when it is back
+            await self._control_plane.ask("settled", patience_s=_ACKNOWLEDGED_S)
 
-    def sync_status(self) -> list[dict[str, Any]]:
+    async def sync_status(self) -> list[Json]:
         """See `api.server.Program`."""
-        return self._control_plane.sync_status()
+        found: list[Json] = await self._control_plane.ask("sync_status")
+        return found
 
     async def _live(self, sandboxes: Sandboxes, catalogue: images.Catalogue, on_ready: Callable[[], None]) -> None:
         store = self._store

@@ -18,6 +18,7 @@ from lateen.local_runtime.api import apply, bodies, discovery, exec, logs, proxy
 from lateen.local_runtime.api.paths import Target, parse
 from lateen.local_runtime.api.pod_access import PodAccess, PodUnavailable
 from lateen.local_runtime.api.resources import Collection
+from lateen.local_runtime.control_plane import Away
 from lateen.local_runtime.objects.store import ObjectStore
 from lateen.local_runtime.pods.containers import default_container
 
@@ -31,9 +32,10 @@ _log = logging.getLogger(__name__)
 class Program(Protocol):
     """What the server asks of the program it is part of, where Kubernetes has no object for it."""
 
-    def info(self) -> Json:
-        """`pid`, `version`, `started` (RFC 3339), `published` (URLs), and texts: `refused` (written and not in force),
-        `problems` (in force, and not as its author will have meant it), `notices` (what keeps nothing from working).
+    async def info(self) -> Json:
+        """`pid`, `controlPlane` (`pid`, 0 while it is away, and `restarts`), `version`, `started` (RFC 3339),
+        `published` (URLs), and texts: `refused` (written and not in force), `problems` (in force, and not as its author
+        will have meant it), `notices` (what keeps nothing from working).
         """
         ...
 
@@ -41,8 +43,8 @@ class Program(Protocol):
         """Return once every write so far has been worked out, as far as that does not take pods to do something."""
         ...
 
-    def sync_status(self) -> list[Json]:
-        """What each proxy was sent and has acknowledged, as `/debug/syncz` shows it."""
+    async def sync_status(self) -> list[Json]:
+        """What each proxy was sent and has acknowledged, as `/debug/syncz` shows it. Raises `Away`."""
         ...
 
     def shut_down(self) -> None:
@@ -143,17 +145,17 @@ class ApiServer:
         return bodies.answer(shown)
 
     async def _syncz(self, _: web.Request) -> web.Response:
-        return bodies.answer(self._program.sync_status())
+        return bodies.answer(await self._program.sync_status())
 
     async def _info(self, _: web.Request) -> web.Response:
-        return bodies.answer(self._program.info())
+        return bodies.answer(await self._program.info())
 
     async def _apply(self, request: web.Request) -> web.Response:
         body = await bodies.read_object(request)
-        before = self._program.info()
+        before = await self._program.info()
         answer = apply.handle(self._store, body)
         await self._program.settled()
-        after = self._program.info()
+        after = await self._program.info()
         told = {kind: apply.told(answer, before[kind], after[kind]) for kind in ("refused", "problems")}
         return bodies.answer(answer | told)
 
@@ -175,6 +177,8 @@ async def _refusals(request: web.Request, handler: Handler) -> web.StreamRespons
         return bodies.answer(error.status, error.code)
     except web.HTTPException as error:
         return bodies.answer(statuses.failure(error.status, error.reason, error.text or error.reason), error.status)
+    except Away as error:
+        return bodies.answer(statuses.failure(503, "ServiceUnavailable", str(error)), 503)
     except ConnectionResetError:
         raise
     except Exception as error:

@@ -1,10 +1,12 @@
-"""Brings what manifests take for granted: namespaces, their default ServiceAccounts, mesh configuration, a gateway."""
+"""Brings what manifests take for granted: namespaces, their default ServiceAccounts, mesh configuration, a gateway, and
+the control plane's Service."""
 
 from typing import Final
 
 from lateen.config.objects import ObjectRef, Origin
 from lateen.local_runtime.notices import Notices
 from lateen.local_runtime.objects.store import Event, EventType, ObjectStore
+from lateen.local_runtime.plan.control_plane import NAME, control_plane_objects
 from lateen.local_runtime.plan.gateway import (
     GATEWAY_NAME,
     MESH_CONFIG_MAP,
@@ -27,6 +29,8 @@ _GATEWAY_REFS: Final = (
     ObjectRef("", "ServiceAccount", ROOT_NAMESPACE, f"{GATEWAY_NAME}-service-account"),
 )
 
+_CONTROL_PLANE_REFS: Final = tuple(ObjectRef("", kind, ROOT_NAMESPACE, NAME) for kind in ("Service", "Endpoints"))
+
 
 class DefaultsController:
     """Makes these objects where they are missing, and removes the gateway when nothing needs it."""
@@ -36,6 +40,7 @@ class DefaultsController:
         self._notices = notices
         self._namespaces = set(_ALWAYS)
         self._mesh_config = True
+        self._control_plane = True
         self._gateway = True
 
     def hear(self, event: Event) -> None:
@@ -45,6 +50,8 @@ class DefaultsController:
             self._namespaces.add(event.ref.name)
         if event.ref == MESH_CONFIG_REF:
             self._mesh_config = True
+        if event.ref in _CONTROL_PLANE_REFS:
+            self._control_plane = True
         workload = (event.ref.group, event.ref.kind) in KINDS
         if workload or event.ref.kind in ("Gateway", "Pod", "ServiceAccount", "Service"):
             self._gateway = True
@@ -56,6 +63,9 @@ class DefaultsController:
         if self._mesh_config:
             self._mesh_config = False
             self._ensure_mesh_config()
+        if self._control_plane:
+            self._control_plane = False
+            self._ensure_control_plane()
         if self._gateway:
             self._gateway = False
             self._ensure_gateway()
@@ -79,6 +89,11 @@ class DefaultsController:
         self._notices.clear(MESH_CONFIG_REF)
         if existing is None or merged is not existing.raw:
             self._store.put(merged, origin=existing.origin if existing else _ORIGIN)
+
+    def _ensure_control_plane(self) -> None:
+        for wanted in control_plane_objects():
+            if self._store.get(self._store.ref_of(wanted)) is None:
+                self._store.put(wanted, origin=_ORIGIN)
 
     def _ensure_gateway(self) -> None:
         gateways = [o.raw for o in self._store.list("networking.istio.io", "Gateway")]

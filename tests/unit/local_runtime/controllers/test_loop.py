@@ -73,8 +73,12 @@ class FakeControlPlane:
     def __init__(self):
         self.addresses = []
 
-    def apply(self, changed, _deleted):
-        self.addresses += [c.spec.cluster_ip for c in changed if c.ref.kind == "Service"]
+    def follow(self, everything):
+        self.apply(everything())
+
+    def apply(self, batch):
+        services = [raw for raw in batch.changed if raw["kind"] == "Service"]
+        self.addresses += [raw["spec"].get("clusterIP", "") for raw in services]
 
 
 class Mesh:
@@ -124,7 +128,7 @@ class Mesh:
         self.runner.report(ref, uid, {"phase": "Running", "podIP": address, "conditions": conditions})
 
     def endpoints(self):
-        slices = [s.raw for s in self.store.list("discovery.k8s.io", "EndpointSlice")]
+        slices = [s.raw for s in self.store.list("discovery.k8s.io", "EndpointSlice", "default")]
         return {e["addresses"][0]: e["conditions"]["ready"] for s in slices for e in s["endpoints"]}
 
 
@@ -292,10 +296,10 @@ async def test_the_default_gateway_comes_and_goes_with_the_gateway(mesh):
 async def test_slices_go_with_their_service(mesh):
     mesh.put(service())
     await mesh.settle()
-    assert mesh.store.list("discovery.k8s.io", "EndpointSlice")
+    assert mesh.store.list("discovery.k8s.io", "EndpointSlice", "default")
     mesh.store.delete(ObjectRef("", "Service", "default", "a"))
     await mesh.settle()
-    assert mesh.store.list("discovery.k8s.io", "EndpointSlice") == []
+    assert mesh.store.list("discovery.k8s.io", "EndpointSlice", "default") == []
     assert mesh.zone.lookup("a.default.svc.cluster.local", "A") == (Outcome.NO_NAME, ())
 
 
@@ -344,7 +348,7 @@ async def test_a_pod_that_is_deleted_is_shown_as_ending_until_it_is_gone(mesh):
     delete(mesh.store, ref, now(), 7)
     await mesh.settle()
     assert mesh.pods.stopping[ref][0] == 7
-    (piece,) = (s.raw for s in mesh.store.list("discovery.k8s.io", "EndpointSlice"))
+    (piece,) = (s.raw for s in mesh.store.list("discovery.k8s.io", "EndpointSlice", "default"))
     assert piece["endpoints"][0]["conditions"] == {"ready": False, "serving": True, "terminating": True}
     mesh.pods.finish(ref)
     await mesh.settle()
