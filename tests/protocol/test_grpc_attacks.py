@@ -23,6 +23,7 @@ from hyperframe.frame import (
 
 from lateen.xds.grpc.call import Call, unary
 from lateen.xds.grpc.engine import EngineKind, Limits
+from lateen.xds.listening import TcpAddress
 from lateen.xds.server import GrpcServer
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -113,7 +114,7 @@ async def server(request: pytest.FixtureRequest) -> AsyncIterator[GrpcServer]:
 
 @pytest.fixture
 async def port(server: GrpcServer) -> int:
-    return await server.listen_tcp("127.0.0.1", 0)
+    return (await server.listen(TcpAddress("127.0.0.1", 0))).port
 
 
 @pytest.fixture
