@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import ssl
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,11 @@ from lateen.control_plane.status import Json, sync_status
 from lateen.model.mesh import Diagnostic, Mesh
 from lateen.xds.ads import ads_handlers
 from lateen.xds.grpc.engine import EngineKind
+from lateen.xds.grpc.health import Health, Serving
+from lateen.xds.grpc.reflection import reflection_handlers
+from lateen.xds.listening import Address, Listener, UnixAddress
 from lateen.xds.server import GrpcServer
+from lateen.xds.variant import ADS_SERVICE
 
 _GC_THRESHOLDS = (10_000, 20, 100)
 """Nearly everything that is allocated stays: with the usual thresholds a cold build is looked through again and again.
@@ -29,29 +34,39 @@ class ControlPlane:
     def __init__(self, engine: EngineKind = EngineKind.NGH2) -> None:
         self._store = ConfigStore()
         self._publisher = Publisher(Mesh())
-        self._server = GrpcServer(ads_handlers(self._publisher), engine=engine)
+        self._health = Health()
+        self._set_health(Serving.NOT_SERVING)
+        handlers = {**ads_handlers(self._publisher), **self._health.handlers()}
+        self._server = GrpcServer({**handlers, **reflection_handlers(handlers)}, engine=engine)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def serve(self, socket: Path) -> None:
-        """Listen for proxies on a unix socket; returns once it accepts connections.
+        """Start, and listen for proxies on a unix socket; returns once it accepts connections."""
+        self.start()
+        await self.listen(UnixAddress(socket))
 
-        Sets the process's garbage collection to what suits a control plane.
-        """
+    def start(self) -> None:
+        """Begin to work out what proxies may be sent. Sets the process's garbage collection to what suits that."""
         gc.set_threshold(*_GC_THRESHOLDS)
         self._tasks = [
             asyncio.create_task(self._publisher.run(), name="publisher"),
             asyncio.create_task(self._spare_collection(), name="garbage collection"),
         ]
-        await self._server.listen_unix(socket)
 
-    async def serve_tcp(self, host: str, port: int) -> int:
-        """Listen for proxies in plain text as well; returns the port, which the system chooses if it was 0."""
-        return await self._server.listen_tcp(host, port)
+    async def listen(self, address: Address, context: ssl.SSLContext | None = None) -> Listener:
+        """Listen for proxies, over TLS if there is a context. Raises `OSError` where that is not possible."""
+        return await self._server.listen(address, context)
 
     def apply(self, changed: Sequence[ConfigObject], deleted: Sequence[ObjectRef]) -> None:
         """Take a batch of objects as one change; proxies get what differs as soon as all of it is worked out."""
         self._publisher.apply(self._store.apply(changed, deleted))
         self._publisher.ready = True
+        self._set_health(Serving.SERVING)
+
+    @property
+    def ready(self) -> bool:
+        """Whether proxies are answered."""
+        return self._publisher.ready
 
     async def settled(self) -> None:
         """Return once every change taken so far has been worked out and offered to the proxies it concerns."""
@@ -75,10 +90,16 @@ class ControlPlane:
 
     async def close(self) -> None:
         """End every stream and stop."""
+        self._publisher.ready = False
+        self._set_health(Serving.NOT_SERVING)
         await self._server.close("the control plane is shutting down")
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _set_health(self, serving: Serving) -> None:
+        for service in ("", ADS_SERVICE):
+            self._health.set(service, serving)
 
     async def _spare_collection(self) -> None:
         """Leave what the first build made out of later collections, which stop everything: 14 ms for a mesh of 1,000

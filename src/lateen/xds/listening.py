@@ -1,8 +1,8 @@
 """Where servers listen: addresses as people write them, and the listening sockets that they mean.
 
-    parse_address(":15010")                      every address of this machine
-    parse_address("unix:///run/lateen/xds.sock")
-    parse_address("fd://3")                      a listening socket that the parent process has left open
+parse_address(":15010")                      every address of this machine
+parse_address("unix:///run/lateen/xds.sock")
+parse_address("fd://3")                      a listening socket that the parent process has left open
 """
 
 import asyncio

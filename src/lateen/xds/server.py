@@ -106,4 +106,3 @@ class GrpcServer:
         self._connections.discard(connection)
         if not self._connections:
             self._gone.set()
-

@@ -1,0 +1,149 @@
+"""The control plane as a program of its own: from settings to its orderly end.
+
+A source feeds it (`_follow_files`), proxies are served over gRPC, and people and probes over HTTP. SIGTERM or SIGINT
+ends it: no new streams, the present ones told to go elsewhere, then exit.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import ssl
+from collections.abc import Coroutine, Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from lateen.config.objects import ObjectRef
+from lateen.config.problems import Notice, Rejected
+from lateen.control_plane.app import ControlPlane
+from lateen.control_plane.errors import CannotStart
+from lateen.control_plane.http_server import HttpServer
+from lateen.control_plane.settings import Settings, TlsFiles
+from lateen.sources.documents import Document
+from lateen.sources.files import WatchedFiles, load, watch
+from lateen.xds.listening import Address, Listener
+
+_log = logging.getLogger(__name__)
+
+_GOODBYE: Final = "the control plane is shutting down"
+
+
+async def run(settings: Settings) -> None:
+    """Serve until told to stop. Raises `CannotStart`."""
+    control_plane = ControlPlane(engine=settings.engine)
+    http = HttpServer(control_plane)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _told_to_stop, loop, stop)
+    try:
+        files = _load(settings.config_directory, control_plane)
+        control_plane.start()
+        await _listen(settings, control_plane, http)
+        source = asyncio.create_task(_follow_files(files, control_plane), name="source")
+        stopped = asyncio.create_task(stop.wait(), name="stop")
+        await asyncio.wait((source, stopped), return_when=asyncio.FIRST_COMPLETED)
+        for task in (source, stopped):
+            task.cancel()
+        if not stop.is_set():
+            source.result()
+    finally:
+        await control_plane.close()
+        await http.close()
+
+
+def _told_to_stop(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    """The first signal asks for an orderly end; the second one, unhandled, ends the program at once."""
+    _log.info("%s", _GOODBYE)
+    stop.set()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.remove_signal_handler(number)
+
+
+# The source
+
+
+def _load(directory: Path, control_plane: ControlPlane) -> WatchedFiles:
+    if not directory.is_dir():
+        raise CannotStart(f"--configDir {directory}: there is no such directory")
+    loaded = load((directory,))
+    _tell(loaded.rejected, loaded.notices)
+    _apply(control_plane, loaded.documents)
+    return loaded.files
+
+
+async def _follow_files(files: WatchedFiles, control_plane: ControlPlane) -> None:
+    """Hand over every later edit, each batch as one change. What is wrong is told, and its last good version stays."""
+    async for update in watch(files):
+        _tell(update.rejected, update.notices)
+        try:
+            if update.changed or update.deleted:
+                _apply(control_plane, update.changed, update.deleted)
+        except Exception:  # a bug must not take down what runs
+            _log.exception("an edit is not in force because of a bug in lateen")
+
+
+def _apply(control_plane: ControlPlane, changed: Iterable[Document], deleted: Iterable[ObjectRef] = ()) -> None:
+    objects = [document.object for document in changed if document.object is not None]
+    deleted = list(deleted)
+    control_plane.apply(objects, deleted)
+    _log.info("configuration: %d objects written, %d deleted", len(objects), len(deleted))
+
+
+def _tell(rejected: Iterable[Rejected], notices: Iterable[Notice]) -> None:
+    for problem in rejected:
+        _log.error("%s", problem)
+    for notice in notices:
+        _log.warning("%s", notice)
+
+
+# Listening
+
+
+async def _listen(settings: Settings, control_plane: ControlPlane, http: HttpServer) -> None:
+    for address in settings.grpc:
+        await _bound("grpcAddr", address, control_plane.listen(address), "proxies, in plain text")
+    if settings.secure_grpc is not None and settings.tls is not None:
+        listening = control_plane.listen(settings.secure_grpc, _server_context(settings.tls))
+        await _bound("secureGRPCAddr", settings.secure_grpc, listening, "proxies, over TLS")
+    if settings.http is not None:
+        await _bound("httpAddr", settings.http, http.listen(settings.http), "readiness and debug pages")
+    if settings.monitoring is not None:
+        await _bound("monitoringAddr", settings.monitoring, http.listen(settings.monitoring), "metrics")
+
+
+async def _bound(flag: str, address: Address, listening: Coroutine[Any, Any, Listener], what: str) -> None:
+    try:
+        listener = await listening
+    except OSError as error:
+        # Event loops write the address into the text of a system error once more.
+        reason = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror or error
+        raise CannotStart(f"--{flag}: cannot listen at {address}: {reason}") from error
+    _log.info("%s: listening for %s", listener.address, what)
+
+
+def _server_context(files: TlsFiles) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    named = {"tlsCertFile": files.certificate, "tlsKeyFile": files.key, "caCertFile": files.clients}
+    for flag, path in named.items():
+        if path is not None and not path.is_file():
+            raise CannotStart(f"--{flag} {path}: there is no such file")
+    try:
+        context.load_cert_chain(files.certificate, files.key)
+    except OSError as error:
+        raise CannotStart(f"--tlsCertFile {files.certificate}, --tlsKeyFile {files.key}: {_said(error)}") from error
+    if files.clients is not None:
+        context.verify_mode = ssl.CERT_OPTIONAL
+        try:
+            context.load_verify_locations(files.clients)
+        except OSError as error:
+            raise CannotStart(f"--caCertFile {files.clients}: {_said(error)}") from error
+    return context
+
+
+def _said(error: OSError) -> str:
+    if not isinstance(error, ssl.SSLError):
+        return error.strerror or str(error)
+    reason = (error.reason or "NOT PEM").replace("_", " ").lower()
+    return f"cannot be used as PEM: {reason}"
