@@ -116,9 +116,7 @@ async def _bound(flag: str, address: Address, listening: Coroutine[Any, Any, Lis
     try:
         listener = await listening
     except OSError as error:
-        # Event loops write the address into the text of a system error once more.
-        reason = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror or error
-        raise CannotStart(f"--{flag}: cannot listen at {address}: {reason}") from error
+        raise CannotStart(f"--{flag}: cannot listen at {address}: {_said(error)}") from error
     _log.info("%s: listening for %s", listener.address, what)
 
 
@@ -143,7 +141,8 @@ def _server_context(files: TlsFiles) -> ssl.SSLContext:
 
 
 def _said(error: OSError) -> str:
-    if not isinstance(error, ssl.SSLError):
-        return error.strerror or str(error)
-    reason = (error.reason or "NOT PEM").replace("_", " ").lower()
-    return f"cannot be used as PEM: {reason}"
+    if isinstance(error, ssl.SSLError):
+        return f"cannot be used as PEM: {(error.reason or 'not PEM').replace('_', ' ').lower()}"
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)  # event loops write the address into the error's own text once more
+    return error.strerror or str(error)
