@@ -8,10 +8,14 @@ from pathlib import Path
 
 from lateen.config.objects import ConfigObject, ObjectRef
 from lateen.config.store import ConfigStore
+from lateen.control_plane import exposition
+from lateen.control_plane.debug import pages
+from lateen.control_plane.debug.page import Json, Known, Page
+from lateen.control_plane.debug.sync_status import sync_status
+from lateen.control_plane.metrics import metrics
 from lateen.control_plane.publisher import Publisher
-from lateen.control_plane.status import Json, sync_status
 from lateen.model.mesh import Diagnostic, Mesh
-from lateen.xds.ads import ads_handlers
+from lateen.xds.ads import Sent, ads_handlers
 from lateen.xds.grpc.engine import EngineKind
 from lateen.xds.grpc.health import Health, Serving
 from lateen.xds.grpc.reflection import reflection_handlers
@@ -23,6 +27,8 @@ _GC_THRESHOLDS = (10_000, 20, 100)
 """Nearly everything that is allocated stays: with the usual thresholds a cold build is looked through again and again.
 
 More than this at once takes longer than a step of settling: 50,000 take up to 11 ms."""
+
+_LAG_EVERY_S = 1.0
 
 
 class ControlPlane:
@@ -36,7 +42,8 @@ class ControlPlane:
         self._publisher = Publisher(Mesh())
         self._health = Health()
         self._set_health(Serving.NOT_SERVING)
-        handlers = {**ads_handlers(self._publisher), **self._health.handlers()}
+        self._sent = Sent()
+        handlers = {**ads_handlers(self._publisher, sent=self._sent), **self._health.handlers()}
         self._server = GrpcServer({**handlers, **reflection_handlers(handlers)}, engine=engine)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -51,6 +58,7 @@ class ControlPlane:
         self._tasks = [
             asyncio.create_task(self._publisher.run(), name="publisher"),
             asyncio.create_task(self._spare_collection(), name="garbage collection"),
+            asyncio.create_task(self._measure_lag(), name="event loop lag"),
         ]
 
     async def listen(self, address: Address, context: ssl.SSLContext | None = None) -> Listener:
@@ -71,6 +79,17 @@ class ControlPlane:
     async def settled(self) -> None:
         """Return once every change taken so far has been worked out and offered to the proxies it concerns."""
         await self._publisher.settled()
+
+    def rejected(self, problems: int) -> None:
+        """Count what a source could not use."""
+        self._publisher.counts.rejected += problems
+
+    async def page(self, path: str, query: str = "") -> Page:
+        """What people may ask while it runs: `/metrics`, or a path under `/debug`. What there is not is a page too."""
+        if path == "/metrics":
+            found = metrics(self._publisher, self._server, self._sent.by_type())
+            return Page(200, exposition.CONTENT_TYPE, exposition.exposed(found))
+        return await pages.page(Known(self._publisher, self._store), path, query)
 
     def sync_status(self) -> list[Json]:
         """How far each proxy is, in the shape of `/debug/syncz`."""
@@ -100,6 +119,13 @@ class ControlPlane:
     def _set_health(self, serving: Serving) -> None:
         for service in ("", ADS_SERVICE):
             self._health.set(service, serving)
+
+    async def _measure_lag(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + _LAG_EVERY_S
+            await asyncio.sleep(_LAG_EVERY_S)
+            self._publisher.counts.lag.observe(max(0.0, loop.time() - due))
 
     async def _spare_collection(self) -> None:
         """Leave what the first build made out of later collections, which stop everything: 14 ms for a mesh of 1,000

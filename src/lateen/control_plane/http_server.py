@@ -1,14 +1,21 @@
-"""The control plane's HTTP: readiness and version. Thin; may listen in several places."""
+"""The control plane's HTTP: readiness, version, metrics, and debug pages for callers on this machine.
 
+Thin: what pages say is in `debug`. May listen in several places.
+"""
+
+import ipaddress
 from typing import Final
 
 from aiohttp import web
 
 import lateen
 from lateen.control_plane.app import ControlPlane
+from lateen.control_plane.debug import pages
 from lateen.xds.listening import Address, Listener, listen
 
 _SHUTDOWN_SECONDS: Final = 0.5
+_BEHIND_ENVOY: Final = "127.0.0.6"
+"""What a sidecar's Envoy uses for requests from outside the pod."""
 
 
 class HttpServer:
@@ -44,6 +51,9 @@ class HttpServer:
         app = web.Application()
         app.router.add_get("/ready", self._ready)
         app.router.add_get("/version", self._version)
+        app.router.add_get("/metrics", self._page)
+        app.router.add_get(pages.ROOT, self._debug)
+        app.router.add_get(pages.ROOT + "/{page:.*}", self._debug)
         return app
 
     async def _ready(self, _: web.Request) -> web.Response:
@@ -53,3 +63,27 @@ class HttpServer:
 
     async def _version(self, _: web.Request) -> web.Response:
         return web.Response(text=f"lateen {lateen.__version__}\n")
+
+    async def _page(self, request: web.Request) -> web.Response:
+        page = await self._control_plane.page(request.path, request.query_string)
+        return web.Response(status=page.status, body=page.text.encode(), headers={"Content-Type": page.content_type})
+
+    async def _debug(self, request: web.Request) -> web.Response:
+        if not _is_local(request):
+            return web.Response(status=401, text="debug pages are for callers on this machine, through its loopback\n")
+        return await self._page(request)
+
+
+def _is_local(request: web.Request) -> bool:
+    """From this machine, and for it: a browser that is led here by a name of somebody else's says so in `Host`."""
+    peer = request.transport.get_extra_info("peername") if request.transport is not None else ""
+    if not isinstance(peer, tuple):
+        return True  # a unix socket; who may open it may ask
+    return _is_loopback(peer[0]) and (_is_loopback(request.url.host or "") or request.url.host == "localhost")
+
+
+def _is_loopback(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text.removeprefix("::ffff:")).is_loopback and text != _BEHIND_ENVOY
+    except ValueError:
+        return False

@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import ssl
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -67,7 +67,7 @@ def _load(directory: Path, control_plane: ControlPlane) -> WatchedFiles:
     if not directory.is_dir():
         raise CannotStart(f"--configDir {directory}: there is no such directory")
     loaded = load((directory,))
-    _tell(loaded.rejected, loaded.notices)
+    _tell(control_plane, loaded.rejected, loaded.notices)
     _apply(control_plane, loaded.documents)
     return loaded.files
 
@@ -75,7 +75,7 @@ def _load(directory: Path, control_plane: ControlPlane) -> WatchedFiles:
 async def _follow_files(files: WatchedFiles, control_plane: ControlPlane) -> None:
     """Hand over every later edit, each batch as one change. What is wrong is told, and its last good version stays."""
     async for update in watch(files):
-        _tell(update.rejected, update.notices)
+        _tell(control_plane, update.rejected, update.notices)
         try:
             if update.changed or update.deleted:
                 _apply(control_plane, update.changed, update.deleted)
@@ -90,7 +90,8 @@ def _apply(control_plane: ControlPlane, changed: Iterable[Document], deleted: It
     _log.info("configuration: %d objects written, %d deleted", len(objects), len(deleted))
 
 
-def _tell(rejected: Iterable[Rejected], notices: Iterable[Notice]) -> None:
+def _tell(control_plane: ControlPlane, rejected: Sequence[Rejected], notices: Iterable[Notice]) -> None:
+    control_plane.rejected(len(rejected))
     for problem in rejected:
         _log.error("%s", problem)
     for notice in notices:
@@ -107,9 +108,9 @@ async def _listen(settings: Settings, control_plane: ControlPlane, http: HttpSer
         listening = control_plane.listen(settings.secure_grpc, _server_context(settings.tls))
         await _bound("secureGRPCAddr", settings.secure_grpc, listening, "proxies, over TLS")
     if settings.http is not None:
-        await _bound("httpAddr", settings.http, http.listen(settings.http), "readiness and debug pages")
+        await _bound("httpAddr", settings.http, http.listen(settings.http), "readiness, metrics and debug pages")
     if settings.monitoring is not None:
-        await _bound("monitoringAddr", settings.monitoring, http.listen(settings.monitoring), "metrics")
+        await _bound("monitoringAddr", settings.monitoring, http.listen(settings.monitoring), "metrics and version")
 
 
 async def _bound(flag: str, address: Address, listening: Coroutine[Any, Any, Listener], what: str) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from lateen.config.objects import ConfigObject, ObjectRef
 from lateen.local_runtime.objects.store import Event, EventType, ObjectStore
@@ -16,6 +16,17 @@ class Diagnostic(Protocol):
     def ref(self) -> ObjectRef:
         """The object."""
         ...
+
+
+class Page(Protocol):
+    """An answer: an HTTP status, a content type, and a text."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def content_type(self) -> str: ...
+    @property
+    def text(self) -> str: ...
 
 
 class ControlPlane(Protocol):
@@ -33,8 +44,8 @@ class ControlPlane(Protocol):
         """Return once everything handed over so far is worked out."""
         ...
 
-    def sync_status(self) -> list[dict[str, Any]]:
-        """How far each proxy is."""
+    async def page(self, path: str, query: str) -> Page:
+        """What there is to say under `/debug` or of `/metrics`."""
         ...
 
     def diagnostics(self) -> Sequence[Diagnostic]:

@@ -27,7 +27,7 @@ from lateen.local_runtime.controllers.service_checks import ServiceChecks
 from lateen.local_runtime.controllers.services import NameController, ServiceController
 from lateen.local_runtime.controllers.workloads import WorkloadController
 from lateen.local_runtime.errors import LauncherLost, ServiceRulesError
-from lateen.local_runtime.feed import ControlPlane, Diagnostic, Feed
+from lateen.local_runtime.feed import ControlPlane, Diagnostic, Feed, Page
 from lateen.local_runtime.manifests import Manifests, check_paths
 from lateen.local_runtime.network.dns import DnsServer, Zone
 from lateen.local_runtime.network.network import MeshNetwork
@@ -136,9 +136,9 @@ class Supervisor:
         await self._control_plane.settled()
         await self._control_plane.acknowledged(_ACKNOWLEDGED_S)
 
-    def sync_status(self) -> list[dict[str, Any]]:
+    async def page(self, path: str, query: str) -> Page:
         """See `api.server.Program`."""
-        return self._control_plane.sync_status()
+        return await self._control_plane.page(path, query)
 
     async def _live(self, sandboxes: Sandboxes, catalogue: images.Catalogue, on_ready: Callable[[], None]) -> None:
         store = self._store

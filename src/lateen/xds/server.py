@@ -9,6 +9,7 @@ await server.close("the control plane is shutting down")
 import asyncio
 import contextlib
 import ssl
+from collections import Counter
 from collections.abc import Mapping
 
 from lateen.xds.grpc.call import HandlerFactory
@@ -29,7 +30,9 @@ class GrpcServer:
         limits: Limits | None = None,
     ) -> None:
         self._handlers = handlers
-        self._engine = engine
+        self.engine = engine
+        self.dropped: Counter[str] = Counter()
+        """Connections that were given up, by reason."""
         self._limits = limits or Limits()
         self._connections: set[GrpcConnection] = set()
         self._listeners: list[Listener] = []
@@ -46,7 +49,7 @@ class GrpcServer:
             context.set_alpn_protocols(["h2"])
 
         def protocol() -> asyncio.Protocol:
-            connection = GrpcConnection(self._handlers, self._engine, self._limits, self._joined, self._left)
+            connection = GrpcConnection(self._handlers, self.engine, self._limits, self._joined, self._left)
             return connection if context is None else TlsConnection(context, connection)
 
         listener = await listen(address, protocol)
@@ -103,6 +106,8 @@ class GrpcServer:
         self._connections.add(connection)
 
     def _left(self, connection: GrpcConnection) -> None:
+        if connection.dropped_for:
+            self.dropped[connection.dropped_for] += 1
         self._connections.discard(connection)
         if not self._connections:
             self._gone.set()

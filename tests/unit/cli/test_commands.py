@@ -54,7 +54,7 @@ def lateen(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> Lateen:
 
 
 async def test_ps(served: Served, lateen: Lateen) -> None:
-    served.program.sync_status = lambda: [{"proxy": "web.default", "resources": {"t": {"sent": "n1", "acked": "n1"}}}]
+    served.program.proxies = [{"proxy": "web.default", "resources": {"t": {"sent": "n1", "acked": "n1"}}}]
     code, out, _ = await lateen("ps")
     assert code == 0
     header, row = (line.split() for line in out.splitlines())
@@ -110,7 +110,7 @@ async def test_delete_by_name(served: Served, lateen: Lateen) -> None:
 
 
 async def test_version_tells_what_runs(served: Served, lateen: Lateen) -> None:
-    served.program.sync_status = lambda: [{"proxy": "web.default", "istio_version": "1.40.0"}]
+    served.program.proxies = [{"proxy": "web.default", "istio_version": "1.40.0"}]
     out = (await lateen("version"))[1].splitlines()
     assert out[1:] == ["control plane version: 0.0.1", "data plane version: 1.40.0 (1 proxies)"]
     told = yaml.safe_load((await lateen("version", "-o", "yaml"))[1])
