@@ -68,7 +68,7 @@ def registryz(known: Known, _query: Query) -> list[Json]:
             "hostname": each.key.hostname,
             "defaultAddress": each.addresses[0] if each.addresses else "0.0.0.0",
             "addresses": list(each.addresses),
-            "ports": [{"name": port.name, "port": port.number, "protocol": port.protocol} for port in each.ports],
+            "ports": [{"name": p.name, "port": p.number, "protocol": p.protocol.upper()} for p in each.ports],
             "Resolution": "Passthrough" if each.headless else "ClientSideLB",
         }
         for each in services(known.publisher.mesh)
