@@ -1,6 +1,7 @@
 """`lateen control-plane` as it is run: a proxy that asks, edits of its directory, signals, wrong flags."""
 
 import asyncio
+import json
 import signal
 import socket
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import grpc
 import pytest
 import yaml
@@ -58,6 +60,11 @@ class Program:
 
     def channel(self) -> grpc.aio.Channel:
         return grpc.aio.insecure_channel(f"unix:{self.sockets['grpc']}")
+
+    async def get(self, path: str, socket: str = "http") -> tuple[int, str]:
+        connector = aiohttp.UnixConnector(path=str(self.sockets[socket]))
+        async with aiohttp.ClientSession("http://mesh", connector=connector) as session, session.get(path) as answer:
+            return answer.status, await answer.text()
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
@@ -167,6 +174,28 @@ async def test_a_signal_ends_streams_in_order(start: Start, number: int) -> None
         assert await proxy.end() == (grpc.StatusCode.UNAVAILABLE, "the control plane is shutting down")
     assert await asyncio.to_thread(program.process.wait, PATIENCE_S) == 0
     assert [path for path in program.sockets.values() if path.exists()] == []
+
+
+async def test_over_http_it_tells_that_it_is_ready_and_what_it_knows(start: Start) -> None:
+    program = start(objects=(service("reviews"),))
+    async with program.channel() as channel:
+        await Proxy(channel).ask()
+        assert await program.get("/ready") == (200, "ready\n")
+        assert (await program.get("/version"))[1].startswith("lateen ")
+        _, metrics = await program.get("/metrics", socket="monitoring")
+        assert "\npilot_services 1\n" in metrics
+        assert '\npilot_xds_pushes{type="cds"} 1\n' in metrics
+        _, proxies = await program.get("/debug/syncz")
+        assert [each["proxy"] for each in json.loads(proxies)] == ["caller-1.default"]
+        assert (await program.get("/debug/config_dump?proxyID=nobody.default"))[0] == 404
+        assert "/debug/configz" in (await program.get("/debug"))[1]
+
+
+async def test_what_is_wrong_in_the_directory_is_counted(start: Start) -> None:
+    program = start()
+    program.write("first.yaml", {"kind": "Service"})
+    program.await_log("ERROR")
+    assert "\npilot_total_rejected_configs 1\n" in (await program.get("/metrics"))[1]
 
 
 async def test_reflection_lists_what_is_served(start: Start) -> None:

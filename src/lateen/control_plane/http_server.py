@@ -69,12 +69,12 @@ class HttpServer:
         return web.Response(status=page.status, body=page.text.encode(), headers={"Content-Type": page.content_type})
 
     async def _debug(self, request: web.Request) -> web.Response:
-        if not _is_local(request):
+        if not is_local(request):
             return web.Response(status=401, text="debug pages are for callers on this machine, through its loopback\n")
         return await self._page(request)
 
 
-def _is_local(request: web.Request) -> bool:
+def is_local(request: web.Request) -> bool:
     """From this machine, and for it: a browser that is led here by a name of somebody else's says so in `Host`."""
     peer = request.transport.get_extra_info("peername") if request.transport is not None else ""
     if not isinstance(peer, tuple):

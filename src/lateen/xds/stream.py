@@ -145,7 +145,12 @@ class AdsStream:
     @property
     def quiet(self) -> bool:
         """Whether no answer is awaited, and nothing waits to be sent."""
-        return not self.waiting and not any(watch.flights for watch in self._watches)
+        if self.waiting:
+            return False
+        for watch in self._watches:  # noqa: SIM110  asked at every acknowledgement, where a generator is felt
+            if watch.flights:
+                return False
+        return True
 
     @property
     def offered(self) -> Mapping[str, Offer]:
