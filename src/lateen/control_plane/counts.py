@@ -49,7 +49,7 @@ class Counts:
         """Count a batch that was taken."""
         reasons = [_reason(change) for change in changes]
         self.triggers.update(set(reasons) - {""})
-        self.updates.update(map(_update, changes, reasons))
+        self.updates.update(filter(None, map(_update, changes, reasons)))
         self.rejected += len(changes.rejected)
 
 
