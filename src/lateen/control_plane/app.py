@@ -11,6 +11,7 @@ from lateen.config.objects import ConfigObject, ObjectRef
 from lateen.config.store import ConfigStore
 from lateen.control_plane import exposition
 from lateen.control_plane.debug import pages
+from lateen.control_plane.debug.over_xds import with_debug
 from lateen.control_plane.debug.page import Json, Known, Page
 from lateen.control_plane.debug.sync_status import sync_status
 from lateen.control_plane.metrics import metrics
@@ -44,7 +45,8 @@ class ControlPlane:
         self._health = Health()
         self._set_health(Serving.NOT_SERVING)
         self._sent = Sent()
-        handlers = {**ads_handlers(self._publisher, sent=self._sent), **self._health.handlers()}
+        discovery = with_debug(ads_handlers(self._publisher, sent=self._sent), self.page)
+        handlers = {**discovery, **self._health.handlers()}
         self._server = GrpcServer({**handlers, **reflection_handlers(handlers)}, engine=engine)
         self._tasks: list[asyncio.Task[None]] = []
 

@@ -3,19 +3,17 @@
 Thin: what pages say is in `debug`. May listen in several places.
 """
 
-import ipaddress
 from typing import Final
 
 from aiohttp import web
 
 import lateen
+from lateen.common.addresses import is_local
 from lateen.control_plane.app import ControlPlane
 from lateen.control_plane.debug import pages
 from lateen.xds.listening import Address, Listener, listen
 
 _SHUTDOWN_SECONDS: Final = 0.5
-_BEHIND_ENVOY: Final = "127.0.0.6"
-"""What a sidecar's Envoy uses for requests from outside the pod."""
 
 
 class HttpServer:
@@ -69,21 +67,14 @@ class HttpServer:
         return web.Response(status=page.status, body=page.text.encode(), headers={"Content-Type": page.content_type})
 
     async def _debug(self, request: web.Request) -> web.Response:
-        if not is_local(request):
+        if not may_debug(request):
             return web.Response(status=401, text="debug pages are for callers on this machine, through its loopback\n")
         return await self._page(request)
 
 
-def is_local(request: web.Request) -> bool:
+def may_debug(request: web.Request) -> bool:
     """From this machine, and for it: a browser that is led here by a name of somebody else's says so in `Host`."""
     peer = request.transport.get_extra_info("peername") if request.transport is not None else ""
     if not isinstance(peer, tuple):
         return True  # a unix socket; who may open it may ask
-    return _is_loopback(peer[0]) and (_is_loopback(request.url.host or "") or request.url.host == "localhost")
-
-
-def _is_loopback(text: str) -> bool:
-    try:
-        return ipaddress.ip_address(text.removeprefix("::ffff:")).is_loopback and text != _BEHIND_ENVOY
-    except ValueError:
-        return False
+    return is_local(peer[0]) and (is_local(request.url.host or "") or request.url.host == "localhost")

@@ -7,7 +7,7 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from lateen.control_plane.app import ControlPlane
-from lateen.control_plane.http_server import HttpServer, is_local
+from lateen.control_plane.http_server import HttpServer, may_debug
 from lateen.xds.listening import TcpAddress
 
 
@@ -36,7 +36,7 @@ class FromPeer:
 )
 def test_local_is_who_comes_from_this_machine_and_asks_for_it(peer: object, host: str, local: bool) -> None:
     request = make_mocked_request("GET", "/debug/configz", headers={"Host": host}, transport=FromPeer(peer))
-    assert is_local(request) is local
+    assert may_debug(request) is local
 
 
 @pytest.fixture
