@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -16,7 +17,7 @@ import grpc
 import pytest
 import yaml
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
-from support.worlds import service
+from support.worlds import service, virtual_service
 
 from lateen.xds.grpc import reflection  # noqa: F401  its messages are looked up by name
 from lateen.xds.grpc.health import Serving
@@ -117,11 +118,14 @@ class Proxy:
         await self._stream.write(request)
         return await self.read()
 
-    async def read(self) -> DeltaDiscoveryResponse:
+    async def read(self, refuse: str = "") -> DeltaDiscoveryResponse:
         async with asyncio.timeout(PATIENCE_S):
             response = await self._stream.read()
             assert isinstance(response, DeltaDiscoveryResponse), await self._stream.details()
-            await self._stream.write(DeltaDiscoveryRequest(type_url=CLUSTER, response_nonce=response.nonce))
+            answer = DeltaDiscoveryRequest(type_url=CLUSTER, response_nonce=response.nonce)
+            if refuse:
+                answer.error_detail.message = refuse
+            await self._stream.write(answer)
         return response
 
     async def end(self) -> tuple[grpc.StatusCode, str]:
@@ -162,6 +166,21 @@ async def test_an_edit_that_is_wrong_is_told_with_its_place_and_changes_nothing(
         response = await proxy.read()
     assert cluster_of("ratings") in names(response)
     assert not response.removed_resources
+
+
+async def test_what_is_wrong_in_force_and_what_a_proxy_refuses_is_told_with_its_place(start: Start) -> None:
+    lost = virtual_service("reviews", [{"route": [{"destination": {"host": "nobody"}}]}])
+    program = start(objects=(service("reviews"), lost))
+    place = f"{program.configuration}/first.yaml"
+    async with program.channel() as channel:
+        proxy = Proxy(channel)
+        await proxy.ask()
+        await asyncio.to_thread(program.await_log, f"{place}:14: VirtualService default/reviews: spec.http[0].route[0]")
+        program.write("second.yaml", service("ratings"))
+        await proxy.read(refuse=f"Error adding/updating cluster(s) {cluster_of('ratings')}: no such thing")
+        told = f"{program.configuration}/second.yaml:1: Service default/ratings: 1 proxy refuses what this means (CDS)"
+        await asyncio.to_thread(program.await_log, told)
+    assert program.log.read_text().count("there is no service nobody") == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -218,6 +237,24 @@ async def test_it_serves_a_socket_that_the_parent_left_open(start: Start) -> Non
         start(f"--grpcAddr=fd://{descriptor}", objects=(service("reviews"),), descriptors=(descriptor,))
         async with grpc.aio.insecure_channel(f"127.0.0.1:{parents.getsockname()[1]}") as channel:
             assert cluster_of("reviews") in names(await Proxy(channel).ask())
+
+
+async def test_it_serves_tls_with_the_certificate_that_it_is_given(start: Start, tmp_path: Path) -> None:
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        + ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2"]
+        + ["-out", str(certificate), "-keyout", str(key)],
+        check=True,
+        capture_output=True,
+    )
+    files = (f"--tlsCertFile={certificate}", f"--tlsKeyFile={key}", f"--caCertFile={certificate}")
+    program = start("--secureGRPCAddr=127.0.0.1:0", *files, objects=(service("reviews"),))
+    found = re.search(r"127\.0\.0\.1:(\d+): listening for proxies, over TLS", program.log.read_text())
+    assert found, program.log.read_text()
+    credentials = grpc.ssl_channel_credentials(certificate.read_bytes())
+    async with grpc.aio.secure_channel(f"localhost:{found[1]}", credentials) as channel:
+        assert cluster_of("reviews") in names(await Proxy(channel).ask())
 
 
 @pytest.mark.parametrize(

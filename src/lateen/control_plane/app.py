@@ -102,6 +102,11 @@ class ControlPlane:
         """What is wrong with objects that are in force, as far as it concerns connected proxies."""
         return self._publisher.mesh.diagnostics()
 
+    @property
+    def stamp(self) -> tuple[int, int]:
+        """Another one whenever there may be other diagnostics or refusals."""
+        return self._publisher.mesh.revision, self._publisher.refusals.count
+
     def refused(self) -> list[Diagnostic]:
         """What proxies refuse to take over, on the objects behind it."""
         return self._publisher.refusals.diagnostics()

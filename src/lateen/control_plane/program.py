@@ -18,6 +18,7 @@ from lateen.config.problems import Notice, Rejected
 from lateen.control_plane.app import ControlPlane
 from lateen.control_plane.errors import CannotStart
 from lateen.control_plane.http_server import HttpServer
+from lateen.control_plane.news import News
 from lateen.control_plane.settings import Settings, TlsFiles
 from lateen.sources.documents import Document
 from lateen.sources.files import WatchedFiles, load, watch
@@ -41,12 +42,13 @@ async def run(settings: Settings) -> None:
         control_plane.start()
         await _listen(settings, control_plane, http)
         source = asyncio.create_task(_follow_files(files, control_plane), name="source")
+        news = asyncio.create_task(News(control_plane, files.origin).run(), name="news")
         stopped = asyncio.create_task(stop.wait(), name="stop")
-        await asyncio.wait((source, stopped), return_when=asyncio.FIRST_COMPLETED)
-        for task in (source, stopped):
+        done, waiting = await asyncio.wait((source, news, stopped), return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
             task.cancel()
-        if not stop.is_set():
-            source.result()
+        for task in done:
+            task.result()
     finally:
         await control_plane.close()
         await http.close()
