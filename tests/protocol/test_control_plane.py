@@ -239,15 +239,17 @@ async def test_it_serves_a_socket_that_the_parent_left_open(start: Start) -> Non
             assert cluster_of("reviews") in names(await Proxy(channel).ask())
 
 
-async def test_it_serves_tls_with_the_certificate_that_it_is_given(start: Start, tmp_path: Path) -> None:
-    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        + ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2"]
-        + ["-out", str(certificate), "-keyout", str(key)],
-        check=True,
-        capture_output=True,
-    )
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate of localhost, signed by itself, with `key.pem` beside it."""
+    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "key.pem")
+    name = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2", "-out", "cert.pem")
+    subprocess.run(["openssl", "req", "-x509", *new_key, *name], cwd=tmp_path, check=True, capture_output=True)
+    return tmp_path / "cert.pem"
+
+
+async def test_it_serves_tls_with_the_certificate_that_it_is_given(start: Start, certificate: Path) -> None:
+    key = certificate.with_name("key.pem")
     files = (f"--tlsCertFile={certificate}", f"--tlsKeyFile={key}", f"--caCertFile={certificate}")
     program = start("--secureGRPCAddr=127.0.0.1:0", *files, objects=(service("reviews"),))
     found = re.search(r"127\.0\.0\.1:(\d+): listening for proxies, over TLS", program.log.read_text())
