@@ -254,7 +254,7 @@ async def test_it_serves_tls_with_the_certificate_that_it_is_given(start: Start,
     program = start("--secureGRPCAddr=127.0.0.1:0", *files, objects=(service("reviews"),))
     found = re.search(r"127\.0\.0\.1:(\d+): listening for proxies, over TLS", program.log.read_text())
     assert found, program.log.read_text()
-    credentials = grpc.ssl_channel_credentials(certificate.read_bytes())
+    credentials = grpc.ssl_channel_credentials(await asyncio.to_thread(certificate.read_bytes))
     async with grpc.aio.secure_channel(f"localhost:{found[1]}", credentials) as channel:
         assert cluster_of("reviews") in names(await Proxy(channel).ask())
 

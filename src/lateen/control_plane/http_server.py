@@ -74,7 +74,9 @@ class HttpServer:
 
 def may_debug(request: web.Request) -> bool:
     """From this machine, and for it: a browser that is led here by a name of somebody else's says so in `Host`."""
-    peer = request.transport.get_extra_info("peername") if request.transport is not None else ""
+    if request.transport is None:
+        return False  # gone already
+    peer = request.transport.get_extra_info("peername")
     if not isinstance(peer, tuple):
         return True  # a unix socket; who may open it may ask
     return is_local(peer[0]) and (is_local(request.url.host or "") or request.url.host == "localhost")

@@ -1,6 +1,6 @@
 """The control plane as a program of its own: from settings to its orderly end.
 
-A source feeds it (`_follow_files`), proxies are served over gRPC, and people and probes over HTTP. SIGTERM or SIGINT
+A source feeds it (`FromFiles`), proxies are served over gRPC, and people and probes over HTTP. SIGTERM or SIGINT
 ends it: no new streams, the present ones told to go elsewhere, then exit.
 """
 
@@ -9,19 +9,15 @@ import logging
 import os
 import signal
 import ssl
-from collections.abc import Coroutine, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Coroutine
 from typing import Any, Final
 
-from lateen.config.objects import ObjectRef
-from lateen.config.problems import Notice, Rejected
 from lateen.control_plane.app import ControlPlane
 from lateen.control_plane.errors import CannotStart
+from lateen.control_plane.from_files import FromFiles
 from lateen.control_plane.http_server import HttpServer
 from lateen.control_plane.news import News
 from lateen.control_plane.settings import Settings, TlsFiles
-from lateen.sources.documents import Document
-from lateen.sources.files import WatchedFiles, load, watch
 from lateen.xds.listening import Address, Listener
 
 _log = logging.getLogger(__name__)
@@ -37,18 +33,16 @@ async def run(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _told_to_stop, loop, stop)
+    source = FromFiles(settings.config_directory, control_plane)
     try:
-        files = _load(settings.config_directory, control_plane)
+        source.read()
         control_plane.start()
         await _listen(settings, control_plane, http)
-        source = asyncio.create_task(_follow_files(files, control_plane), name="source")
-        news = asyncio.create_task(News(control_plane, files.origin).run(), name="news")
-        stopped = asyncio.create_task(stop.wait(), name="stop")
-        done, waiting = await asyncio.wait((source, news, stopped), return_when=asyncio.FIRST_COMPLETED)
-        for task in waiting:
-            task.cancel()
-        for task in done:
-            task.result()
+        async with asyncio.TaskGroup() as group:
+            chores = [group.create_task(source.follow()), group.create_task(News(control_plane, source.origin).run())]
+            await stop.wait()
+            for chore in chores:
+                chore.cancel()
     finally:
         await control_plane.close()
         await http.close()
@@ -60,47 +54,6 @@ def _told_to_stop(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
     stop.set()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.remove_signal_handler(number)
-
-
-# The source
-
-
-def _load(directory: Path, control_plane: ControlPlane) -> WatchedFiles:
-    if not directory.is_dir():
-        raise CannotStart(f"--configDir {directory}: there is no such directory")
-    loaded = load((directory,))
-    _tell(control_plane, loaded.rejected, loaded.notices)
-    _apply(control_plane, loaded.documents)
-    return loaded.files
-
-
-async def _follow_files(files: WatchedFiles, control_plane: ControlPlane) -> None:
-    """Hand over every later edit, each batch as one change. What is wrong is told, and its last good version stays."""
-    async for update in watch(files):
-        _tell(control_plane, update.rejected, update.notices)
-        try:
-            if update.changed or update.deleted:
-                _apply(control_plane, update.changed, update.deleted)
-        except Exception:  # a bug must not take down what runs
-            _log.exception("an edit is not in force because of a bug in lateen")
-
-
-def _apply(control_plane: ControlPlane, changed: Iterable[Document], deleted: Iterable[ObjectRef] = ()) -> None:
-    objects = [document.object for document in changed if document.object is not None]
-    deleted = list(deleted)
-    control_plane.apply(objects, deleted)
-    _log.info("configuration: %d objects written, %d deleted", len(objects), len(deleted))
-
-
-def _tell(control_plane: ControlPlane, rejected: Sequence[Rejected], notices: Iterable[Notice]) -> None:
-    control_plane.rejected(len(rejected))
-    for problem in rejected:
-        _log.error("%s", problem)
-    for notice in notices:
-        _log.warning("%s", notice)
-
-
-# Listening
 
 
 async def _listen(settings: Settings, control_plane: ControlPlane, http: HttpServer) -> None:
