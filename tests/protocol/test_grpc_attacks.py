@@ -265,6 +265,7 @@ async def test_a_client_that_reads_nothing_at_all_is_dropped_after_a_while(conne
     assert server.connections == before + 1
     await until(lambda: server.connections == before)
     assert Source.calls[0].lost_count == 1
+    assert server.dropped == {"does not read": 1}
 
 
 async def test_a_dead_client_is_dropped_and_a_living_one_is_not(connect, server: GrpcServer) -> None:
@@ -282,6 +283,7 @@ async def test_a_dead_client_is_dropped_and_a_living_one_is_not(connect, server:
     task = asyncio.create_task(live())
     await until(lambda: server.connections == before + 1)
     assert not task.done()
+    assert server.dropped == {"gives no sign of life": 1}
     task.cancel()
 
 
