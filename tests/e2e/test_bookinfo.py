@@ -215,6 +215,14 @@ def test_no_proxy_has_refused_anything(upstream: LocalMesh) -> None:
     assert upstream.problems() == []
 
 
+def test_every_envoy_has_what_it_is_offered(upstream: LocalMesh) -> None:
+    for proxy in upstream.api.get("/debug/connections")["clients"]:
+        name = proxy["connectionId"].rpartition("-")[0]
+        clusters, listeners, routes = upstream.told("proxy-status", name).splitlines()
+        assert (clusters, listeners) == ("Clusters Match", "Listeners Match"), name
+        assert routes.startswith("Routes Match (RDS last loaded at "), name
+
+
 def test_our_bookinfo_follows_its_routing_files(mesh: LocalMesh) -> None:
     eventually(lambda: counted(mesh, 40, {}).keys() == ANY_VERSION)
     for file, weights, for_jason in (

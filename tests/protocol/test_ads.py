@@ -14,6 +14,7 @@ from envoy.service.discovery.v3.discovery_pb2 import (
 
 from lateen.xds.ads import AdsConnection, ads_handlers
 from lateen.xds.grpc.status import CallError, Status
+from lateen.xds.listening import TcpAddress
 from lateen.xds.rate import Rate
 from lateen.xds.resource import CLUSTER, ENDPOINT, Offer, Resource
 from lateen.xds.server import GrpcServer
@@ -79,7 +80,7 @@ def variant(request: pytest.FixtureRequest) -> Variant:
 @pytest.fixture
 async def channel(service: Service) -> AsyncIterator[grpc.aio.Channel]:
     server = GrpcServer(ads_handlers(service, new_streams=Rate(per_second=0.001, burst=3)))
-    port = await server.listen_tcp("127.0.0.1", 0)
+    port = (await server.listen(TcpAddress("127.0.0.1", 0))).port
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield channel
     await server.close(grace=0.2)

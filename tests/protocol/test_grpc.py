@@ -14,6 +14,7 @@ import pytest
 from lateen.xds.grpc.call import Call, Handler, unary
 from lateen.xds.grpc.engine import EngineKind, Limits
 from lateen.xds.grpc.status import CallError, Status
+from lateen.xds.listening import TcpAddress, UnixAddress
 from lateen.xds.server import GrpcServer
 
 MEGABYTE = 1 << 20
@@ -81,8 +82,8 @@ async def server(engine: EngineKind) -> AsyncIterator[GrpcServer]:
 @pytest.fixture(params=["unix", "tcp"])
 async def address(request: pytest.FixtureRequest, server: GrpcServer, tmp_path: Path) -> str:
     if request.param == "tcp":
-        return f"127.0.0.1:{await server.listen_tcp('127.0.0.1', 0)}"
-    await server.listen_unix(tmp_path / "s.sock")
+        return f"127.0.0.1:{(await server.listen(TcpAddress('127.0.0.1', 0))).port}"
+    await server.listen(UnixAddress(tmp_path / "s.sock"))
     return f"unix:{tmp_path / 's.sock'}"
 
 
@@ -273,7 +274,7 @@ async def test_a_client_that_does_not_read_holds_no_copies(channel: grpc.aio.Cha
 
 
 async def test_the_peer_of_a_unix_socket_is_a_process(server: GrpcServer, tmp_path: Path) -> None:
-    await server.listen_unix(tmp_path / "p.sock")
+    await server.listen(UnixAddress(tmp_path / "p.sock"))
     async with grpc.aio.insecure_channel(f"unix:{tmp_path / 'p.sock'}") as channel:
         call = stream(channel)
         await call.write(b"peer")
@@ -281,7 +282,7 @@ async def test_the_peer_of_a_unix_socket_is_a_process(server: GrpcServer, tmp_pa
 
 
 async def test_everybody_may_connect_to_the_socket(server: GrpcServer, tmp_path: Path) -> None:
-    await server.listen_unix(tmp_path / "p.sock")
+    await server.listen(UnixAddress(tmp_path / "p.sock"))
     assert (tmp_path / "p.sock").stat().st_mode & 0o777 == 0o666
     await server.close()
     assert not (tmp_path / "p.sock").exists()
@@ -291,18 +292,18 @@ async def test_a_stale_socket_is_replaced(server: GrpcServer, tmp_path: Path) ->
     path = tmp_path / "p.sock"
     with socket.socket(socket.AF_UNIX) as left_behind:
         left_behind.bind(str(path))
-    await server.listen_unix(path)
+    await server.listen(UnixAddress(path))
     async with grpc.aio.insecure_channel(f"unix:{path}") as channel:
         assert await channel.unary_unary("/t/Upper")(b"a") == b"A"
 
 
 async def test_neither_a_living_socket_nor_a_file_is_replaced(server: GrpcServer, tmp_path: Path) -> None:
-    await server.listen_unix(tmp_path / "p.sock")
+    await server.listen(UnixAddress(tmp_path / "p.sock"))
     with pytest.raises(FileExistsError, match="another server listens there"):
-        await GrpcServer({}).listen_unix(tmp_path / "p.sock")
+        await GrpcServer({}).listen(UnixAddress(tmp_path / "p.sock"))
     (tmp_path / "file").write_text("precious")
     with pytest.raises(FileExistsError, match="is no socket"):
-        await server.listen_unix(tmp_path / "file")
+        await server.listen(UnixAddress(tmp_path / "file"))
     assert (tmp_path / "file").read_text() == "precious"
 
 
@@ -321,7 +322,7 @@ PING_ACKNOWLEDGED = bytes.fromhex("000008060100000000") + b"12345678"
 async def test_garbage_closes_the_connection_and_nothing_else(
     server: GrpcServer, garbage: bytes, channel: grpc.aio.Channel
 ) -> None:
-    port = await server.listen_tcp("127.0.0.1", 0)
+    port = (await server.listen(TcpAddress("127.0.0.1", 0))).port
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(garbage)
     async with asyncio.timeout(5):
@@ -332,7 +333,7 @@ async def test_garbage_closes_the_connection_and_nothing_else(
 
 
 async def test_a_ping_is_answered(server: GrpcServer) -> None:
-    port = await server.listen_tcp("127.0.0.1", 0)
+    port = (await server.listen(TcpAddress("127.0.0.1", 0))).port
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(PREFACE + SETTINGS + PING)
     seen = b""

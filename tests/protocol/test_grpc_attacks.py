@@ -23,6 +23,7 @@ from hyperframe.frame import (
 
 from lateen.xds.grpc.call import Call, unary
 from lateen.xds.grpc.engine import EngineKind, Limits
+from lateen.xds.listening import TcpAddress
 from lateen.xds.server import GrpcServer
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -113,7 +114,7 @@ async def server(request: pytest.FixtureRequest) -> AsyncIterator[GrpcServer]:
 
 @pytest.fixture
 async def port(server: GrpcServer) -> int:
-    return await server.listen_tcp("127.0.0.1", 0)
+    return (await server.listen(TcpAddress("127.0.0.1", 0))).port
 
 
 @pytest.fixture
@@ -264,6 +265,7 @@ async def test_a_client_that_reads_nothing_at_all_is_dropped_after_a_while(conne
     assert server.connections == before + 1
     await until(lambda: server.connections == before)
     assert Source.calls[0].lost_count == 1
+    assert server.dropped == {"does not read": 1}
 
 
 async def test_a_dead_client_is_dropped_and_a_living_one_is_not(connect, server: GrpcServer) -> None:
@@ -281,6 +283,7 @@ async def test_a_dead_client_is_dropped_and_a_living_one_is_not(connect, server:
     task = asyncio.create_task(live())
     await until(lambda: server.connections == before + 1)
     assert not task.done()
+    assert server.dropped == {"gives no sign of life": 1}
     task.cancel()
 
 

@@ -11,6 +11,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from lateen.xds.grpc.health import Health, Serving
 from lateen.xds.grpc.reflection import reflection_handlers
 from lateen.xds.grpc.schema import message_class
+from lateen.xds.listening import TcpAddress
 from lateen.xds.server import GrpcServer
 
 ADS = "envoy.service.discovery.v3.AggregatedDiscoveryService"
@@ -28,7 +29,7 @@ async def channel(health: Health) -> AsyncIterator[grpc.aio.Channel]:
     handlers = dict(health.handlers())
     handlers |= reflection_handlers([*handlers, f"/{ADS}/StreamAggregatedResources"])
     server = GrpcServer(handlers)
-    port = await server.listen_tcp("127.0.0.1", 0)
+    port = (await server.listen(TcpAddress("127.0.0.1", 0))).port
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield channel
     await server.close(grace=0.2)

@@ -12,6 +12,7 @@ import pytest
 from lateen.xds.grpc.call import Call
 from lateen.xds.grpc.engine import EngineKind
 from lateen.xds.grpc.tls import TlsConnection
+from lateen.xds.listening import TcpAddress
 from lateen.xds.server import GrpcServer
 
 MEGABYTE = 1 << 20
@@ -73,7 +74,7 @@ async def server(request: pytest.FixtureRequest) -> AsyncIterator[GrpcServer]:
 
 @pytest.fixture
 async def port(server: GrpcServer, context: ssl.SSLContext) -> int:
-    return await server.listen_tls("127.0.0.1", 0, context)
+    return (await server.listen(TcpAddress("127.0.0.1", 0), context)).port
 
 
 def channel(port: int, pki: Path, *, certificate: bool) -> grpc.aio.Channel:
@@ -106,13 +107,13 @@ async def test_a_handler_knows_the_client_by_its_certificate(port: int, pki: Pat
 async def test_a_client_without_certificate_is_nobody_or_not_let_in(
     server: GrpcServer, context: ssl.SSLContext, pki: Path
 ) -> None:
-    port = await server.listen_tls("127.0.0.1", 0, context)
+    port = (await server.listen(TcpAddress("127.0.0.1", 0), context)).port
     async with channel(port, pki, certificate=False) as secure:
         call = secure.stream_stream("/t/Echo")()
         await call.write(b"who")
         assert await call.read() == b"|"
     context.verify_mode = ssl.CERT_REQUIRED
-    strict = await server.listen_tls("127.0.0.1", 0, context)
+    strict = (await server.listen(TcpAddress("127.0.0.1", 0), context)).port
     async with channel(strict, pki, certificate=False) as secure:
         with pytest.raises(grpc.aio.AioRpcError) as error:
             await secure.unary_unary("/t/Echo")(b"who", timeout=5)

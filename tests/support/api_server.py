@@ -2,11 +2,12 @@
 
 import asyncio
 import fcntl
+import json
 import os
 import socket
 import termios
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 
@@ -61,14 +62,20 @@ class ProcessPods:
         return made
 
 
+class Page(NamedTuple):
+    status: int
+    content_type: str
+    text: str
+
+
 class FixedProgram:
     """Its problems are `later_problems` once it has settled."""
 
     def __init__(self) -> None:
         self.told_to_stop = False
-        self.proxies: list[Json] = [{"proxy": "web.default"}]
         self.problems: list[str] = []
         self.later_problems: list[str] = []
+        self.proxies: list[Json] = [{"proxy": "web.default"}]
 
     async def info(self) -> Json:
         return {
@@ -82,8 +89,10 @@ class FixedProgram:
     async def settled(self) -> None:
         self.problems = self.later_problems
 
-    async def sync_status(self) -> list[Json]:
-        return self.proxies
+    async def page(self, path: str, query: str) -> Page:
+        if path != "/debug/syncz":
+            return Page(404, "text/plain", f"there is no page {path} for {query!r}\n")
+        return Page(200, "application/json", json.dumps(self.proxies))
 
     def shut_down(self) -> None:
         self.told_to_stop = True

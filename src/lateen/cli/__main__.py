@@ -45,6 +45,9 @@ SECTIONS: Final[dict[str, dict[str, Entry]]] = {
         "proxy-status": Entry("proxy_status", "Show how far each proxy is with what it should have."),
         "translate": Entry("translate", "Show what manifests mean for one proxy, without running anything."),
     },
+    "The control plane by itself": {
+        "control-plane": Entry("control_plane", "Serve proxies over xDS from a directory of configuration."),
+    },
     "Everything else": {
         "version": Entry("version", "Versions of this program, the control plane and the proxies."),
     },

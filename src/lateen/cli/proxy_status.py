@@ -9,6 +9,8 @@ import click
 
 from lateen.cli.connection import mesh, namespace_option, output_option, state_option
 from lateen.cli.output import Failure, Format, age, rendered, say, table
+from lateen.cli.proxy_config.comparison import compared
+from lateen.cli.proxy_config.source import ADMIN_PORT, Source
 
 Json = dict[str, Any]
 
@@ -31,14 +33,19 @@ _CONTROL_PLANE: Final = "lateen"
 @click.command("proxy-status")
 @click.argument("proxy", required=False, metavar="[POD[.NAMESPACE]]")
 @click.option("-v", "--verbosity", type=click.IntRange(0, 1), default=0, help="1 shows each type's state and its age.")
+@click.option("-f", "--file", metavar="FILE", help="With POD: its Envoy's configuration dump (- is stdin).")
 @namespace_option
 @output_option(Format.TABLE, Format.JSON, Format.YAML, default=Format.TABLE)
 @state_option
-def command(proxy: str | None, verbosity: int, namespace: str | None, output: Format, state_dir: Path | None) -> int:
+def command(
+    proxy: str | None, verbosity: int, file: str | None, namespace: str | None, output: Format, state_dir: Path | None
+) -> int:
     """Show how far each proxy is: which types it asks for and, with -v 1, whether it has what it should have.
 
     SYNCED: it has accepted what it is offered. STALE: it has not answered yet. ERROR: it refused something, and keeps
     what it had; the reason follows the table. NOT SENT: it asked, and there is nothing yet. IGNORED: it does not ask.
+
+    With POD: how what its Envoy has differs from what the control plane offers it.
     """
     with mesh(state_dir) as client:
         proxies = client.get("/debug/syncz")["items"]
@@ -49,11 +56,21 @@ def command(proxy: str | None, verbosity: int, namespace: str | None, output: Fo
     if output is not Format.TABLE:
         say(rendered(chosen, output))
         return 0
-    now = datetime.now(UTC)
-    say(verbose_table(chosen, now) if verbosity or proxy is not None else brief_table(chosen))
+    if proxy is not None and len(chosen) == 1:
+        say(_difference(chosen[0]["proxy"], file, state_dir))
+    else:
+        say(verbose_table(chosen, datetime.now(UTC)) if verbosity else brief_table(chosen))
     for text in refusals(chosen):
         say(text)
     return 0
+
+
+def _difference(name: str, file: str | None, state_dir: Path | None) -> str:
+    """Of one proxy: what it is offered, beside what its Envoy has or a dump says."""
+    with mesh(state_dir) as client:
+        offered = client.get("/debug/config_dump", {"proxyID": name})
+    pod, _, namespace = name.rpartition(".")
+    return compared(offered, Source(pod, file, namespace, state_dir, ADMIN_PORT).dump())
 
 
 def _is_meant(name: str, wanted: str | None, namespace: str | None) -> bool:

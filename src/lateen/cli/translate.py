@@ -34,6 +34,7 @@ def command(paths: tuple[Path, ...], proxy: str, types: tuple[str, ...], output:
 
     The workloads of the files are taken to run, one ready pod for each replica, as `lateen up` would run them.
     """
+    from lateen.local_runtime.plan.control_plane import with_control_plane
     from lateen.local_runtime.plan.planned import planned
     from lateen.sources.files import load
 
@@ -42,7 +43,7 @@ def command(paths: tuple[Path, ...], proxy: str, types: tuple[str, ...], output:
         complain(str(rejected))
     for notice in loaded.notices:
         warn(str(notice))
-    objects = planned([document.raw for document in loaded.documents])
+    objects = planned(with_control_plane([document.raw for document in loaded.documents]))
     say(rendered(translated(objects, proxy, types), Format(output)))
     return 1 if loaded.rejected else 0
 

@@ -4,11 +4,24 @@ from collections.abc import Collection, Iterator
 from hashlib import blake2b
 from ipaddress import IPv4Network, IPv6Address, ip_address
 
+_BEHIND_ENVOY = "127.0.0.6"
+
 
 def is_ipv6(address: str) -> bool:
     """Whether the address is IPv6; anything that is not an address is not."""
     try:
         return isinstance(ip_address(address), IPv6Address)
+    except ValueError:
+        return False
+
+
+def is_local(address: str) -> bool:
+    """Whether a caller with that address is on this machine.
+
+    Not with 127.0.0.6, which a sidecar's Envoy uses for requests from outside the pod.
+    """
+    try:
+        return ip_address(address.removeprefix("::ffff:")).is_loopback and address != _BEHIND_ENVOY
     except ValueError:
         return False
 

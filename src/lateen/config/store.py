@@ -49,6 +49,10 @@ class ConfigStore:
     def get(self, ref: ObjectRef) -> ConfigObject | None:
         return self._objects.get(ref)
 
+    def objects(self) -> list[ConfigObject]:
+        """Every object, in no order."""
+        return list(self._objects.values())
+
     def apply(self, changed: Iterable[ConfigObject], deleted: Iterable[ObjectRef] = ()) -> ChangeSet:
         """Take a batch as one revision. An object that is both deleted and changed is there afterwards."""
         wanted: dict[ObjectRef, ConfigObject | None] = dict.fromkeys(deleted)

@@ -2,22 +2,35 @@
 
 import asyncio
 import gc
+import ssl
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from lateen.config.objects import ConfigObject, ObjectRef
 from lateen.config.store import ConfigStore
+from lateen.control_plane import exposition
+from lateen.control_plane.debug import pages
+from lateen.control_plane.debug.over_xds import with_debug
+from lateen.control_plane.debug.page import Json, Known, Page
+from lateen.control_plane.debug.sync_status import sync_status
+from lateen.control_plane.metrics import metrics
 from lateen.control_plane.publisher import Publisher
-from lateen.control_plane.status import Json, sync_status
 from lateen.model.mesh import Diagnostic, Mesh
-from lateen.xds.ads import ads_handlers
+from lateen.xds.ads import Sent, ads_handlers
 from lateen.xds.grpc.engine import EngineKind
+from lateen.xds.grpc.health import Health, Serving
+from lateen.xds.grpc.reflection import reflection_handlers
+from lateen.xds.listening import Address, Listener, UnixAddress
 from lateen.xds.server import GrpcServer
+from lateen.xds.variant import ADS_SERVICE
 
 _GC_THRESHOLDS = (10_000, 20, 100)
 """Nearly everything that is allocated stays: with the usual thresholds a cold build is looked through again and again.
 
 More than this at once takes longer than a step of settling: 50,000 take up to 11 ms."""
+
+_LAG_EVERY_S = 1.0
 
 
 class ControlPlane:
@@ -29,33 +42,57 @@ class ControlPlane:
     def __init__(self, engine: EngineKind = EngineKind.NGH2) -> None:
         self._store = ConfigStore()
         self._publisher = Publisher(Mesh())
-        self._server = GrpcServer(ads_handlers(self._publisher), engine=engine)
+        self._health = Health()
+        self._set_health(Serving.NOT_SERVING)
+        self._sent = Sent()
+        discovery = with_debug(ads_handlers(self._publisher, sent=self._sent), self.page)
+        handlers = {**discovery, **self._health.handlers()}
+        self._server = GrpcServer({**handlers, **reflection_handlers(handlers)}, engine=engine)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def serve(self, socket: Path) -> None:
-        """Listen for proxies on a unix socket; returns once it accepts connections.
+        """Start, and listen for proxies on a unix socket; returns once it accepts connections."""
+        self.start()
+        await self.listen(UnixAddress(socket))
 
-        Sets the process's garbage collection to what suits a control plane.
-        """
+    def start(self) -> None:
+        """Begin to work out what proxies may be sent. Sets the process's garbage collection to what suits that."""
         gc.set_threshold(*_GC_THRESHOLDS)
         self._tasks = [
             asyncio.create_task(self._publisher.run(), name="publisher"),
             asyncio.create_task(self._spare_collection(), name="garbage collection"),
+            asyncio.create_task(self._measure_lag(), name="event loop lag"),
         ]
-        await self._server.listen_unix(socket)
 
-    async def serve_tcp(self, host: str, port: int) -> int:
-        """Listen for proxies in plain text as well; returns the port, which the system chooses if it was 0."""
-        return await self._server.listen_tcp(host, port)
+    async def listen(self, address: Address, context: ssl.SSLContext | None = None) -> Listener:
+        """Listen for proxies, over TLS if there is a context. Raises `OSError` where that is not possible."""
+        return await self._server.listen(address, context)
 
     def apply(self, changed: Sequence[ConfigObject], deleted: Sequence[ObjectRef]) -> None:
         """Take a batch of objects as one change; proxies get what differs as soon as all of it is worked out."""
         self._publisher.apply(self._store.apply(changed, deleted))
         self._publisher.ready = True
+        self._set_health(Serving.SERVING)
+
+    @property
+    def ready(self) -> bool:
+        """Whether proxies are answered."""
+        return self._publisher.ready
 
     async def settled(self) -> None:
         """Return once every change taken so far has been worked out and offered to the proxies it concerns."""
         await self._publisher.settled()
+
+    def rejected(self, problems: int) -> None:
+        """Count what a source could not use."""
+        self._publisher.counts.rejected += problems
+
+    async def page(self, path: str, query: str = "") -> Page:
+        """What people may ask while it runs: `/metrics`, or a path under `/debug`. What there is not is a page too."""
+        if path == "/metrics":
+            found = metrics(self._publisher, self._server, self._sent.by_type())
+            return Page(200, exposition.CONTENT_TYPE, exposition.exposed(found))
+        return await pages.page(Known(self._publisher, self._store), path, query)
 
     def sync_status(self) -> list[Json]:
         """How far each proxy is, in the shape of `/debug/syncz`."""
@@ -64,6 +101,11 @@ class ControlPlane:
     def diagnostics(self) -> list[Diagnostic]:
         """What is wrong with objects that are in force, as far as it concerns connected proxies."""
         return self._publisher.mesh.diagnostics()
+
+    @property
+    def stamp(self) -> tuple[int, int]:
+        """Another one whenever there may be other diagnostics or refusals."""
+        return self._publisher.mesh.revision, self._publisher.refusals.count
 
     def refused(self) -> list[Diagnostic]:
         """What proxies refuse to take over, on the objects behind it."""
@@ -75,10 +117,22 @@ class ControlPlane:
 
     async def close(self) -> None:
         """End every stream and stop."""
+        self._publisher.ready = False
+        self._set_health(Serving.NOT_SERVING)
         await self._server.close("the control plane is shutting down")
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _set_health(self, serving: Serving) -> None:
+        for service in ("", ADS_SERVICE):
+            self._health.set(service, serving)
+
+    async def _measure_lag(self) -> None:
+        while True:
+            due = time.monotonic() + _LAG_EVERY_S
+            await asyncio.sleep(_LAG_EVERY_S)
+            self._publisher.counts.lag.observe(max(0.0, time.monotonic() - due))
 
     async def _spare_collection(self) -> None:
         """Leave what the first build made out of later collections, which stop everything: 14 ms for a mesh of 1,000

@@ -9,6 +9,8 @@ from typing import Any
 from lateen.config.decode import Invalid, UnknownKind, decode
 from lateen.config.objects import ConfigObject
 from lateen.control_plane.app import ControlPlane
+from lateen.control_plane.debug.page import Page
+from lateen.control_plane.errors import CannotStart
 from lateen.model.mesh import Diagnostic
 from lateen.sources.handover import Answer, Batch, Json, Question, Remark, encode, receive
 
@@ -16,24 +18,37 @@ _log = logging.getLogger(__name__)
 
 
 class HandedOver:
-    """One connection to the process that has the objects. Public methods are its questions, by their names."""
+    """One connection to the process that has the objects. Public methods below `follow` are its questions, by name."""
 
-    def __init__(self, control_plane: ControlPlane) -> None:
+    def __init__(self, connection: socket.socket, control_plane: ControlPlane) -> None:
+        self._connection = connection
         self._control_plane = control_plane
+        self._early: list[Question] = []
 
-    async def run(self, connection: socket.socket) -> None:
-        """Take everything that is handed over; returns when the other end closes."""
-        reader, writer = await asyncio.open_connection(sock=connection)
+    async def read(self) -> None:
+        """Take everything there is. Raises `CannotStart` if the other end goes before it has handed that over."""
+        self._reader, self._writer = await asyncio.open_connection(sock=self._connection)
+        while not self._control_plane.ready:
+            match await receive(self._reader):
+                case Batch() as batch:
+                    self._apply(batch)
+                case Question() as question:
+                    self._early.append(question)
+                case _:
+                    raise CannotStart("whoever was to hand over the configuration has gone")
+
+    async def follow(self) -> None:
+        """Take what changes, and answer; returns when the other end has gone."""
         async with asyncio.TaskGroup() as answering:
-            while (message := await receive(reader)) is not None:
+            for question in self._early:
+                answering.create_task(self._answer(question))
+            while (message := await receive(self._reader)) is not None:
                 match message:
-                    case Batch(changed=changed, deleted=deleted):
-                        self._control_plane.apply(tuple(_typed(changed)), deleted)
+                    case Batch():
+                        self._apply(message)
                     case Question():
-                        answering.create_task(self._answer(message, writer))
-                    case Answer():
-                        raise AssertionError(message)
-        writer.close()
+                        answering.create_task(self._answer(message))
+        self._writer.close()
 
     async def settled(self, patience_s: float) -> None:
         """Return once every batch so far has reached the proxies, and they have answered or patience is at its end."""
@@ -47,18 +62,24 @@ class HandedOver:
             "problems": _remarks(self._control_plane.diagnostics()),
         }
 
-    async def sync_status(self) -> list[Json]:
-        """How far each proxy is, in the shape of `/debug/syncz`."""
-        return self._control_plane.sync_status()
+    async def page(self, path: str, query: str) -> Page:
+        """See `ControlPlane.page`."""
+        return await self._control_plane.page(path, query)
 
-    async def _answer(self, question: Question, writer: asyncio.StreamWriter) -> None:
+    def _apply(self, batch: Batch) -> None:
+        try:
+            self._control_plane.apply(tuple(_typed(batch.changed)), batch.deleted)
+        except Exception:  # a bug must not take down what runs
+            _log.exception("a change is not in force because of a bug in lateen")
+
+    async def _answer(self, question: Question) -> None:
         ask: Callable[..., Awaitable[Any]] = getattr(self, question.name)
         try:
             answer = Answer(question.id, await ask(**question.arguments))
         except Exception as error:
             _log.exception("cannot answer %s", question.name)
             answer = Answer(question.id, error=f"{type(error).__name__}: {error}")
-        writer.write(encode(answer))
+        self._writer.write(encode(answer))
 
 
 def _typed(objects: Iterable[Json]) -> Iterator[ConfigObject]:

@@ -12,11 +12,13 @@ import logging
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
+from itertools import count
 
 from envoy.config.core.v3.base_pb2 import Node as XdsNode
 from google.protobuf.json_format import MessageToDict
 
-from lateen.config.store import Change as ObjectChange
+from lateen.config.store import ChangeSet
+from lateen.control_plane.counts import Counts
 from lateen.control_plane.refusals import Refusals
 from lateen.incremental.nodes import CLEAN, MISSING, Node
 from lateen.incremental.tables import Change
@@ -47,13 +49,16 @@ _log = logging.getLogger(__name__)
 class Subscriber:
     """A connected proxy: its stream, its views, and the answers that it is offered, by type URL.
 
-    `requested`: the types that it asked for. `due`: those of which its stream does not have the present offer.
+    `requested`: the types that it asked for. `due`: those of which its stream does not have the present offer. `number`
+    counts connections. `behind_since`: when the change was taken of which it has not accepted everything, if there is.
     """
 
-    __slots__ = ("asked", "connection", "due", "proxy", "requested", "views")
+    __slots__ = ("asked", "behind_since", "connection", "due", "number", "proxy", "requested", "views")
 
-    def __init__(self, connection: AdsConnection, proxy: Proxy, views_node: Node) -> None:
+    def __init__(self, connection: AdsConnection, number: int, proxy: Proxy, views_node: Node) -> None:
         self.connection = connection
+        self.number = number
+        self.behind_since: float | None = None
         self.proxy = proxy
         self.views = views_node
         self.asked: dict[str, tuple[Node, ...]] = {}
@@ -70,6 +75,7 @@ class Publisher:
     def __init__(self, mesh: Mesh) -> None:
         self.mesh = mesh
         self.refusals = Refusals(mesh)
+        self.counts = Counts()
         self.ready = False
         """Whether the configuration is known; until then no proxy is answered."""
         self.built = asyncio.Event()
@@ -85,12 +91,17 @@ class Publisher:
         self._swept_at = time.monotonic()
         self._litter = False
         """Answers may be kept that nobody is asked for any more."""
+        self._numbers = count(1)
+        self._changed_at: float | None = None
+        """When the oldest of the changes was taken that are not offered yet."""
 
     # From sources
 
-    def apply(self, changes: Iterable[ObjectChange]) -> None:
+    def apply(self, changes: ChangeSet) -> None:
         """Take a batch of changed objects as one revision."""
         self.mesh.apply(changes)
+        self.counts.took(changes)
+        self._changed_at = self._changed_at or time.monotonic()
         self._litter = True
         self._stir()
 
@@ -106,7 +117,7 @@ class Publisher:
         self.mesh.commit([Change(Proxy, proxy.id, proxy)])
         with contextlib.suppress(Exception):  # the engine keeps it as the answer's failure, which is reported
             views(self.mesh, proxy.id)
-        subscriber = Subscriber(connection, proxy, self.mesh.watch(views, proxy.id))
+        subscriber = Subscriber(connection, next(self._numbers), proxy, self.mesh.watch(views, proxy.id))
         self._subscribers[connection] = subscriber
         self._streams[proxy.id] += 1
         self._audience[subscriber.views][subscriber] = ""
@@ -128,6 +139,10 @@ class Publisher:
         subscriber = self._subscribers[connection]
         offered = (*subscriber.asked.get(answer.type_url, ()), subscriber.views)
         self.refusals.answered(subscriber.proxy.id, answer, offered)
+        if subscriber.behind_since is not None and connection.quiet:
+            if isinstance(answer, Accepted):
+                self.counts.convergence.observe(time.monotonic() - subscriber.behind_since)
+            subscriber.behind_since = None
 
     def closed(self, connection: AdsConnection) -> None:
         subscriber = self._subscribers.pop(connection)
@@ -218,18 +233,24 @@ class Publisher:
         """Offer what changed: only when all is settled, so that a stream can make before it breaks."""
         slice_ = _TimeSlice(STEP_S)
         due, self._due = self._due, {}
+        changed_at, self._changed_at = self._changed_at, None
         joined: dict[tuple[Node, ...], Offer] = {}
         for subscriber in due:
-            if subscriber.connection in self._subscribers:
-                self._offer(subscriber, joined)
+            if subscriber.connection in self._subscribers and self._offer(subscriber, joined):
+                subscriber.behind_since = subscriber.behind_since or changed_at
             if slice_.over():
                 await asyncio.sleep(0)
                 slice_.restart()
+        if changed_at is not None:
+            self.counts.push.observe(time.monotonic() - changed_at)
 
-    def _offer(self, subscriber: Subscriber, joined: dict[tuple[Node, ...], Offer]) -> None:
-        """Let a stream have what it is due. `joined` keeps what others of the same answers are offered."""
+    def _offer(self, subscriber: Subscriber, joined: dict[tuple[Node, ...], Offer]) -> bool:
+        """Let a stream have what it is due; whether it is sent something.
+
+        `joined` keeps what others of the same answers are offered.
+        """
         if not (subscriber.asked and subscriber.due):
-            return
+            return False
         offers: dict[str, Offer] = {}
         for type_url in subscriber.due:
             nodes = subscriber.asked.get(type_url, ())
@@ -240,7 +261,7 @@ class Publisher:
                 offer = joined[nodes] = _joined(nodes)
             offers[type_url] = offer
         subscriber.due.clear()
-        subscriber.connection.offer(offers)
+        return subscriber.connection.offer(offers)
 
     def _move(self, subscriber: Subscriber) -> None:
         """Watch what the proxy's present views ask, and no longer what only the former ones did."""

@@ -67,6 +67,14 @@ class Remarks(msgspec.Struct, frozen=True):
     problems: list[Remark] = []
 
 
+class Page(msgspec.Struct, frozen=True):
+    """Something it shows to people and programs: an HTTP status, a content type, and a text."""
+
+    status: int
+    content_type: str
+    text: str
+
+
 class ControlPlane:
     """Keeps the process running from `start` to `close`. Its objects come by `follow` and `apply`."""
 
@@ -138,6 +146,10 @@ class ControlPlane:
     async def remarks(self) -> Remarks:
         """What it says of the objects it was given. Raises `Away`."""
         return msgspec.convert(await self.ask("remarks"), Remarks)
+
+    async def page(self, path: str, query: str) -> Page:
+        """What it shows at `/metrics`, or at a path under `/debug`. Raises `Away`."""
+        return msgspec.convert(await self.ask("page", path=path, query=query), Page)
 
     # the process
 

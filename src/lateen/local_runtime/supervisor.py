@@ -21,7 +21,7 @@ import lateen
 from lateen.config.objects import ObjectRef
 from lateen.local_runtime import preflight
 from lateen.local_runtime.api.server import ApiServer
-from lateen.local_runtime.control_plane import Away, ControlPlane, Remarks, listening
+from lateen.local_runtime.control_plane import Away, ControlPlane, Page, Remarks, listening
 from lateen.local_runtime.controllers.defaults import DefaultsController
 from lateen.local_runtime.controllers.loop import Controllers
 from lateen.local_runtime.controllers.pods import PodController
@@ -144,10 +144,9 @@ class Supervisor:
         with contextlib.suppress(Away):  # it gets everything when it is back
             await self._control_plane.ask("settled", patience_s=_ACKNOWLEDGED_S)
 
-    async def sync_status(self) -> list[Json]:
+    async def page(self, path: str, query: str) -> Page:
         """See `api.server.Program`."""
-        found: list[Json] = await self._control_plane.ask("sync_status")
-        return found
+        return await self._control_plane.page(path, query)
 
     async def _live(self, sandboxes: Sandboxes, catalogue: images.Catalogue, on_ready: Callable[[], None]) -> None:
         store = self._store

@@ -48,6 +48,11 @@ class FileState:
         """Every object in force, in the order of the files."""
         return tuple(self._in_force.values())
 
+    def origin(self, ref: ObjectRef) -> Origin | None:
+        """Where the object in force is written."""
+        found = self._in_force.get(ref)
+        return found.origin if found is not None else None
+
     @property
     def rejected(self) -> tuple[Rejected, ...]:
         """Everything that is wrong in the files now."""

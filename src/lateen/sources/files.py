@@ -14,7 +14,7 @@ import msgspec
 from watchfiles import awatch
 
 from lateen.config.decode import DEFAULT_NAMESPACE
-from lateen.config.objects import Origin
+from lateen.config.objects import ObjectRef, Origin
 from lateen.config.problems import Notice, Rejected
 from lateen.sources.documents import Document, Update
 from lateen.sources.file_state import FileState, Unreadable
@@ -62,6 +62,10 @@ class WatchedFiles:
         message = "is gone; what it said stays in force until it is back"
         gone = tuple(Rejected(None, Origin(str(path)), "", message) for path in self._gone)
         return gone + self._state.rejected
+
+    def origin(self, ref: ObjectRef) -> Origin | None:
+        """Where the object in force is written; None for one that the files do not have."""
+        return self._state.origin(ref)
 
     @property
     def notices(self) -> tuple[Notice, ...]:

@@ -18,11 +18,13 @@ from typing import Final, Protocol
 import msgspec
 from envoy.config.core.v3.base_pb2 import Node
 
+from lateen.common.histogram import Histogram
 from lateen.xds.grpc.call import Call, HandlerFactory, Peer
 from lateen.xds.grpc.status import CallError, Status
 from lateen.xds.rate import NEW_STREAMS, Bucket, Rate
-from lateen.xds.resource import Offer
+from lateen.xds.resource import PUSH_ORDER, Offer
 from lateen.xds.stream import Accepted, AdsStream, Event, Refused, Response, Subscribed
+from lateen.xds.subscription import Subscription
 from lateen.xds.update import Updates
 from lateen.xds.variant import VARIANTS, Variant
 from lateen.xds.watch import TypeStatus
@@ -31,6 +33,9 @@ _log = logging.getLogger(__name__)
 
 PATIENCE: Final = 5.0
 """Seconds that changes wait for an answer of the client that they should come after."""
+
+
+_SIZES: Final = tuple(4.0**power for power in range(5, 13))
 
 
 class AdsService(Protocol):
@@ -53,6 +58,21 @@ class AdsService(Protocol):
         """The stream has ended, whoever ended it. Called once for every connection that `opened` let in."""
 
 
+class Sent:
+    """Sizes in bytes of the responses that streams were sent, by type URL."""
+
+    def __init__(self) -> None:
+        self._by_type = {type_url: Histogram(_SIZES) for type_url in PUSH_ORDER}
+        self._others = Histogram(_SIZES)
+
+    def note(self, response: Response) -> None:
+        self._by_type.get(response.type_url, self._others).observe(sum(map(len, response.pieces)))
+
+    def by_type(self) -> Mapping[str, Histogram]:
+        """Types that nothing was sent of are left out; those that only clients know of are one, of no name."""
+        return {url: found for url, found in (*self._by_type.items(), ("", self._others)) if any(found.counts)}
+
+
 class TypeReport(msgspec.Struct, frozen=True):
     """Where one type of one stream stands; `sent_at` and `answered_at` are Unix time in seconds."""
 
@@ -64,7 +84,7 @@ class TypeReport(msgspec.Struct, frozen=True):
 class AdsConnection:
     """One ADS stream, as given to the service: `node` as in its first message, `peer` at the other end."""
 
-    def __init__(self, call: Call, service: AdsService, variant: Variant, updates: Updates) -> None:
+    def __init__(self, call: Call, service: AdsService, variant: Variant, updates: Updates, sent: Sent) -> None:
         self.node = Node()
         self.peer: Peer = call.peer
         self.opened_at = time.time()
@@ -72,6 +92,7 @@ class AdsConnection:
         self._service = service
         self._variant = variant
         self._stream = AdsStream(variant, updates)
+        self._sent = sent
         self._sent_at: dict[str, float] = {}
         self._answered_at: dict[str, float] = {}
         self._let_in = False
@@ -80,13 +101,16 @@ class AdsConnection:
 
     # for the service
 
-    def offer(self, offers: Mapping[str, Offer]) -> None:
+    def offer(self, offers: Mapping[str, Offer]) -> bool:
         """Let the client have these, by type URL; types left out stay as they were offered before.
 
-        Does nothing once the stream is over.
+        Does nothing once the stream is over. Whether something of it is on its way now.
         """
-        if self._let_in:
-            self._send(self._stream.offer(offers))
+        if not self._let_in:
+            return False
+        responses = self._stream.offer(offers)
+        self._send(responses)
+        return bool(responses)
 
     def status(self) -> dict[str, TypeReport]:
         """By type URL, every type the client has asked for, in the order of sending."""
@@ -94,6 +118,20 @@ class AdsConnection:
             type_url: TypeReport(status, self._sent_at.get(type_url), self._answered_at.get(type_url))
             for type_url, status in self._stream.status().items()
         }
+
+    @property
+    def quiet(self) -> bool:
+        """Whether the client owes no answer, and nothing waits to be sent."""
+        return self._stream.quiet
+
+    @property
+    def offered(self) -> Mapping[str, Offer]:
+        """What the client may have, by type URL."""
+        return self._stream.offered
+
+    def subscriptions(self) -> dict[str, Subscription]:
+        """What the client asks for, by type URL, in the order of sending."""
+        return self._stream.subscriptions()
 
     @property
     def types(self) -> frozenset[str]:
@@ -154,6 +192,7 @@ class AdsConnection:
     def _send(self, responses: Iterable[Response]) -> None:
         for response in responses:
             self._sent_at[response.type_url] = time.time()
+            self._sent.note(response)
             self._call.send(response.pieces)
         if self._patience is None and self._stream.waiting:
             self._wait()
@@ -174,20 +213,24 @@ class AdsConnection:
 
 
 def ads_handlers(
-    service: AdsService, updates: Updates | None = None, new_streams: Rate = NEW_STREAMS
+    service: AdsService,
+    updates: Updates | None = None,
+    new_streams: Rate = NEW_STREAMS,
+    sent: Sent | None = None,
 ) -> Mapping[str, HandlerFactory]:
     """The gRPC methods of aggregated discovery, by path: both variants, which share what they send.
 
-    More than `new_streams` are turned away for now.
+    More than `new_streams` are turned away for now. `sent` is told of every response.
     """
     shared = updates or Updates()
+    noted = sent or Sent()
     bucket = Bucket(new_streams, time.monotonic)
 
     def factory(variant: Variant) -> HandlerFactory:
         def opened(call: Call) -> AdsConnection:
             if not bucket.take():
                 raise CallError(Status.RESOURCE_EXHAUSTED, "too many new streams, try again later")
-            return AdsConnection(call, service, variant, shared)
+            return AdsConnection(call, service, variant, shared, noted)
 
         return opened
 

@@ -29,7 +29,7 @@ import msgspec
 
 from lateen.xds.grpc.status import CallError, Status
 from lateen.xds.resource import CLUSTER, ENDPOINT, LISTENER, PUSH_ORDER, ROUTE, SECRET, Offer
-from lateen.xds.subscription import Ask, Edit, Names, first, later
+from lateen.xds.subscription import Ask, Edit, Names, Subscription, first, later
 from lateen.xds.update import Update, Updates
 from lateen.xds.variant import Removal, Request, Variant
 from lateen.xds.watch import Flight, TypeStatus, Watch
@@ -141,6 +141,25 @@ class AdsStream:
         """What has happened since the last call, in order."""
         events, self._events = self._events, []
         return events
+
+    @property
+    def quiet(self) -> bool:
+        """Whether no answer is awaited, and nothing waits to be sent."""
+        if self.waiting:
+            return False
+        for watch in self._watches:  # noqa: SIM110  asked at every acknowledgement, where a generator is felt
+            if watch.flights:
+                return False
+        return True
+
+    @property
+    def offered(self) -> Mapping[str, Offer]:
+        """The latest offers, by type URL."""
+        return self._offers
+
+    def subscriptions(self) -> dict[str, Subscription]:
+        """What is asked for, by type URL, in the order of sending."""
+        return {watch.type_url: watch.subscription for watch in self._watches}
 
     @property
     def types(self) -> frozenset[str]:

@@ -21,7 +21,7 @@ from lateen.xds.subscription import NOTHING, Ask, Edit, Names
 from lateen.xds.update import Update
 from lateen.xds.wire import delta_resources, world_resources
 
-_SERVICE: Final = "/envoy.service.discovery.v3.AggregatedDiscoveryService/"
+ADS_SERVICE: Final = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 _NO_EDIT: Final = Edit()
 
 
@@ -63,7 +63,7 @@ class Variant(Protocol):
 
 
 class _Delta:
-    path = _SERVICE + "DeltaAggregatedResources"
+    path = f"/{ADS_SERVICE}/DeltaAggregatedResources"
 
     def request(self, message: bytes) -> Request:
         try:
@@ -83,7 +83,7 @@ class _Delta:
 
 
 class _World:
-    path = _SERVICE + "StreamAggregatedResources"
+    path = f"/{ADS_SERVICE}/StreamAggregatedResources"
 
     def request(self, message: bytes) -> Request:
         try:

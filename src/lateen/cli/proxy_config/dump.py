@@ -41,6 +41,26 @@ def endpoints(dump: Json) -> list[Json]:
     return [entry["endpoint_config"] for key in keys for entry in found.get(key, [])]
 
 
+def offered(dump: Json) -> dict[str, dict[str, Json]]:
+    """What came from the control plane: by `Clusters`, `Listeners` and `Routes`, each by name."""
+    clusters = section(dump, "ClustersConfigDump")
+    listeners = section(dump, "ListenersConfigDump")
+    routes = section(dump, "RoutesConfigDump")
+    taken = [entry.get("active_state", {}) for entry in listeners.get("dynamic_listeners", [])]
+    found = {
+        "Clusters": [entry["cluster"] for entry in clusters.get("dynamic_active_clusters", [])],
+        "Listeners": [state["listener"] for state in taken if "listener" in state],
+        "Routes": [entry["route_config"] for entry in routes.get("dynamic_route_configs", [])],
+    }
+    return {title: {str(message.get("name", "")): message for message in listed} for title, listed in found.items()}
+
+
+def routes_loaded(dump: Json) -> str:
+    """When the Envoy last took over a route configuration, as it writes times; empty where it has none."""
+    entries = section(dump, "RoutesConfigDump").get("dynamic_route_configs", [])
+    return max((str(entry.get("last_updated", "")) for entry in entries), default="")
+
+
 def config_of(message: Mapping[str, Any]) -> str:
     """`<name>.<namespace>` of the object that a cluster or route was made from, as its metadata says; or nothing."""
     path = str(message.get("metadata", {}).get("filter_metadata", {}).get("istio", {}).get("config", ""))

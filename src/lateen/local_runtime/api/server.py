@@ -18,7 +18,7 @@ from lateen.local_runtime.api import apply, bodies, discovery, exec, logs, proxy
 from lateen.local_runtime.api.paths import Target, parse
 from lateen.local_runtime.api.pod_access import PodAccess, PodUnavailable
 from lateen.local_runtime.api.resources import Collection
-from lateen.local_runtime.control_plane import Away
+from lateen.local_runtime.control_plane import Away, Page
 from lateen.local_runtime.objects.store import ObjectStore
 from lateen.local_runtime.pods.containers import default_container
 
@@ -43,8 +43,8 @@ class Program(Protocol):
         """Return once every write so far has been worked out, as far as that does not take pods to do something."""
         ...
 
-    async def sync_status(self) -> list[Json]:
-        """What each proxy was sent and has acknowledged, as `/debug/syncz` shows it. Raises `Away`."""
+    async def page(self, path: str, query: str) -> Page:
+        """What the control plane has to say at a path under `/debug`, or at `/metrics`. Raises `Away`."""
         ...
 
     def shut_down(self) -> None:
@@ -81,7 +81,8 @@ class ApiServer:
         app.router.add_get("/version", self._version)
         app.router.add_get("/healthz", _healthy)
         app.router.add_get("/readyz", _healthy)
-        app.router.add_get("/debug/syncz", self._syncz)
+        for path in ("/metrics", "/debug", "/debug/{page:.*}"):
+            app.router.add_get(path, self._page)
         app.router.add_get("/lateen/v1/info", self._info)
         app.router.add_post("/lateen/v1/apply", self._apply)
         app.router.add_post("/lateen/v1/shutdown", self._shutdown)
@@ -144,8 +145,11 @@ class ApiServer:
         shown = {"major": "1", "minor": "32", "gitVersion": f"v1.32.0+lateen-{lateen.__version__}"}
         return bodies.answer(shown)
 
-    async def _syncz(self, _: web.Request) -> web.Response:
-        return bodies.answer(await self._program.sync_status())
+    async def _page(self, request: web.Request) -> web.Response:
+        page = await self._program.page(request.path, request.query_string)
+        if page.status >= 400:
+            raise statuses.ApiError(page.status, "NotFound" if page.status == 404 else "BadRequest", page.text.strip())
+        return web.Response(body=page.text.encode(), headers={"Content-Type": page.content_type})
 
     async def _info(self, _: web.Request) -> web.Response:
         return bodies.answer(await self._program.info())

@@ -1,5 +1,6 @@
 """How the control plane is found inside the mesh: Istio's name and ports for it. Pure."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from lateen.local_runtime.network.address_plan import GATEWAY
@@ -22,3 +23,14 @@ def control_plane_objects() -> list[Json]:
         {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"type": "ClusterIP", "ports": ports}},
         {"apiVersion": "v1", "kind": "Endpoints", "metadata": metadata, "subsets": subsets},
     ]
+
+
+def with_control_plane(objects: Sequence[Json]) -> list[Json]:
+    """The objects, and those by which the control plane is found, where they are not among them."""
+    there = {_names(found) for found in objects}
+    return [*objects, *(found for found in control_plane_objects() if _names(found) not in there)]
+
+
+def _names(found: Json) -> tuple[object, ...]:
+    metadata = found.get("metadata") or {}
+    return found.get("kind"), metadata.get("namespace"), metadata.get("name")

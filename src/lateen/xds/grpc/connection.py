@@ -61,6 +61,8 @@ class GrpcConnection(asyncio.Protocol):
         self._left = left
         self._limits = limits
         self.engine: Engine = new_engine(kind, self, limits)
+        self.dropped_for = ""
+        """Why the connection was given up, if it was."""
         self._calls: dict[int, Call] = {}
         self._backlog: dict[int, Call] = {}
         self._ending: dict[int, Call] = {}
@@ -94,6 +96,7 @@ class GrpcConnection(asyncio.Protocol):
             self.engine.receive(data)
         except EngineError as error:
             failed = True
+            self.dropped_for = "HTTP/2 error"
             _log.warning("%s: HTTP/2 error, closing: %s", self._peer, error)
         finally:
             self._inside = False
@@ -221,6 +224,7 @@ class GrpcConnection(asyncio.Protocol):
             self._flush()
 
     def _drop(self, why: str) -> None:
+        self.dropped_for = why
         _log.warning("%s: %s, dropped", self._peer, why)
         self.abort()
 

@@ -55,6 +55,8 @@ async def test_what_is_not_there_is_a_status(session: aiohttp.ClientSession, pat
 async def test_the_programs_own_pages(served: Any, session: aiohttp.ClientSession) -> None:
     assert (await ask(session, "GET", "/lateen/v1/info"))[1]["pid"] == 7
     assert (await ask(session, "GET", "/debug/syncz"))[1] == [{"proxy": "web.default"}]
+    code, status = await ask(session, "GET", "/debug/nothing?a=b")
+    assert (code, status["reason"], status["message"]) == (404, "NotFound", "there is no page /debug/nothing for 'a=b'")
     assert (await ask(session, "POST", "/lateen/v1/shutdown"))[0] == 202
     assert served.program.told_to_stop
 

@@ -28,16 +28,13 @@ def _name(element: Json) -> str:
 
 def _element(subscriber: Subscriber, refusals: dict[tuple[str, str], Refusal]) -> Json:
     name = str(subscriber.proxy.id)
-    metadata = subscriber.connection.node.metadata
     reports = subscriber.connection.status()
     element: Json = {
-        "cluster_id": str(metadata.fields["CLUSTER_ID"].string_value)
-        if "CLUSTER_ID" in metadata.fields
-        else "Kubernetes",
+        "cluster_id": _metadata(subscriber, "CLUSTER_ID") or "Kubernetes",
         "proxy": name,
         "proxy_type": str(subscriber.proxy.type),
-        "istio_version": metadata.fields["ISTIO_VERSION"].string_value if "ISTIO_VERSION" in metadata.fields else "",
-        "connected": _time(subscriber.connection.opened_at),
+        "istio_version": version_of(subscriber),
+        "connected": time_text(subscriber.connection.opened_at),
     }
     for type_url, field in _FIELDS.items():
         if type_url in reports:
@@ -47,12 +44,22 @@ def _element(subscriber: Subscriber, refusals: dict[tuple[str, str], Refusal]) -
     return {key: value for key, value in element.items() if value}
 
 
+def version_of(subscriber: Subscriber) -> str:
+    """The version that a proxy says it has; empty if it says nothing."""
+    return _metadata(subscriber, "ISTIO_VERSION")
+
+
+def _metadata(subscriber: Subscriber, name: str) -> str:
+    fields = subscriber.connection.node.metadata.fields
+    return fields[name].string_value if name in fields else ""
+
+
 def _resource(report: TypeReport, refusal: Refusal | None) -> Json:
     status = report.status
     result: Json = {
         "sent": status.nonce_sent,
         "acked": status.nonce_accepted,
-        "sentTime": _time(report.sent_at) if report.sent_at is not None else "",
+        "sentTime": time_text(report.sent_at) if report.sent_at is not None else "",
         "lastError": status.error,
         "refused": list(status.refused),
         "causes": [str(ref) for ref in refusal.causes] if refusal is not None else [],
@@ -60,5 +67,6 @@ def _resource(report: TypeReport, refusal: Refusal | None) -> Json:
     return {"synced": status.synced} | {key: value for key, value in result.items() if value}
 
 
-def _time(unix_s: float) -> str:
+def time_text(unix_s: float) -> str:
+    """As RFC 3339 has it."""
     return datetime.fromtimestamp(unix_s, UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,1 @@
+"""What people may ask of the control plane while it runs; `pages.py` has the list."""
