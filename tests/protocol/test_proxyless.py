@@ -140,6 +140,14 @@ async def test_rules_are_chosen_by_header_and_method(mesh: Mesh) -> None:
     assert (await mesh.call(header="user:jasonx"))["answers"] == {"v1": 1}
 
 
+async def test_a_header_that_is_not_there_has_no_unwanted_value(mesh: Mesh) -> None:
+    rules = [to(("v2", 0), match=[{"withoutHeaders": {"user": {"exact": "jason"}}}]), to(("v1", 0))]
+    mesh.apply(virtual_service("echo", rules))
+    assert (await mesh.call())["answers"] == {"v2": 1}
+    assert (await mesh.call(header="user:other"))["answers"] == {"v2": 1}
+    assert (await mesh.call(header="user:jason"))["answers"] == {"v1": 1}
+
+
 async def test_a_rule_limits_the_time_of_calls_that_would_wait_longer(mesh: Mesh) -> None:
     mesh.apply(virtual_service("echo", [to(("v1", 0), timeout="0.2s")]))
     assert (await mesh.call(method="Slow", timeout=600))["answers"] == {"DEADLINE_EXCEEDED": 1}

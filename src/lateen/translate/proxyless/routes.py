@@ -3,10 +3,12 @@
 Source: gRFC A28 (conditions and weights), A31 (time limits), A42 (hashes), A44 (retries).
 """
 
+from itertools import product
+from math import prod
 from typing import Final
 
 import msgspec
-from envoy.config.route.v3.route_components_pb2 import RetryPolicy, Route, RouteAction, VirtualHost
+from envoy.config.route.v3.route_components_pb2 import HeaderMatcher, RetryPolicy, Route, RouteAction, VirtualHost
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 
 from lateen.incremental.engine import query
@@ -19,6 +21,7 @@ from lateen.translate.routes.sidecar import look
 from lateen.translate.routes.virtual_host import Look, service_routes
 from lateen.xds.resource import Offer, Resource
 
+_MOST_CASES: Final = 64
 _PATHS: Final = frozenset({"prefix", "path", "safe_regex"})
 _RETRIED: Final = frozenset({"cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"})
 
@@ -38,21 +41,42 @@ def _route_configuration(mesh: Mesh, key: ServiceKey, port: int, look: Look) -> 
     """Its one virtual host answers to every name: a listener leads to it by none but those of the service."""
     name = names.outbound_cluster(port, "", key.hostname)
     host = VirtualHost(name=names.virtual_host(key.hostname, port), domains=["*"])
-    read = (as_read(route) for route in service_routes(mesh, key.hostname, port, look))
-    host.routes.extend(route for route in read if route is not None)
+    for route in service_routes(mesh, key.hostname, port, look):
+        host.routes.extend(as_read(route))
     return as_resource(name, RouteConfiguration(name=name, virtual_hosts=[host]))
 
 
-def as_read(route: Route) -> Route | None:
-    """The route with what gRPC reads of it; None where it has a condition that gRPC cannot check: it never holds."""
+def as_read(route: Route) -> list[Route]:
+    """The route with what gRPC reads of it, once for each case that must be told apart.
+
+    Never where it has a condition that gRPC cannot check, or too many cases: what cannot be checked does not hold.
+    """
     match = route.match
     if match.query_parameters or match.dynamic_metadata or match.WhichOneof("path_specifier") not in _PATHS:
-        return None
-    out = Route(name=route.name, match=match)
-    clusters = _forward(out, route.route) if route.HasField("route") else 0
+        return []
+    pattern = Route(name=route.name)
+    clusters = _forward(pattern, route.route) if route.HasField("route") else 0
     if not clusters:  # a redirect, an answer: such a call fails, and does not go on to the next route
-        out.non_forwarding_action.SetInParent()
-    return out
+        pattern.non_forwarding_action.SetInParent()
+    found: list[Route] = []
+    cases = [_cases(header) for header in match.headers]
+    if prod(map(len, cases)) > _MOST_CASES:
+        return found
+    for headers in product(*cases):
+        out = Route(match=match)
+        out.MergeFrom(pattern)
+        del out.match.headers[:]
+        out.match.headers.extend(headers)
+        found.append(out)
+    return found
+
+
+def _cases(header: HeaderMatcher) -> tuple[HeaderMatcher, ...]:
+    """A header that is not there has no other value for gRPC, so that it is not there is a case by itself."""
+    if not header.treat_missing_header_as_empty:
+        return (header,)
+    other = HeaderMatcher(name=header.name, string_match=header.string_match, invert_match=header.invert_match)
+    return (HeaderMatcher(name=header.name, present_match=True, invert_match=True), other)
 
 
 def _forward(out: Route, action: RouteAction) -> int:
