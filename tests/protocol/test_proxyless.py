@@ -20,7 +20,8 @@ from lateen.control_plane.app import ControlPlane
 
 Json = dict[str, Any]
 
-ECHO = "xds:///echo.default.svc.cluster.local:7070"
+FULL_NAME = "echo.default.svc.cluster.local"
+ECHO = f"xds:///{FULL_NAME}:7070"
 VERSIONS = {"v1": "127.0.0.2", "v2": "127.0.0.3"}
 PODS = [(f"echo-{version}", address) for version, address in VERSIONS.items()]
 SUBSETS = destination_rule("echo", subsets=VERSIONS, trafficPolicy={"loadBalancer": {"simple": "ROUND_ROBIN"}})
@@ -111,7 +112,7 @@ async def mesh(port: int, tmp_path: Path) -> AsyncIterator[Mesh]:
     await found.plane.close()
 
 
-@pytest.mark.parametrize("name", ["echo", "echo.default", "echo.default.svc", "echo.default.svc.cluster.local"])
+@pytest.mark.parametrize("name", ["echo", "echo.default", "echo.default.svc", FULL_NAME, SERVICE["spec"]["clusterIP"]])
 async def test_a_service_is_called_by_each_of_its_names(mesh: Mesh, name: str) -> None:
     await mesh.until(lambda seen: seen == {"v1": 10, "v2": 10}, target=f"xds:///{name}:7070", count=20)
 

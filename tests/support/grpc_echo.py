@@ -1,6 +1,6 @@
 """Both ends of gRPC calls for tests: servers that say who they are, and a client that calls what it is told to.
 
-    serve v1=127.0.0.2:7070 v2=…   one server each
+    serve v1=127.0.0.2:7070 v2=…   one server each; without a name it has that of its host
     client 127.0.0.1:8080          calls over HTTP: /call?target=xds:///echo:7070&count=20&timeout=9&header=a:b
 
 Methods: Who answers the server's name; Slow never answers; Flaky fails a call's first attempt; anything else is
@@ -9,6 +9,7 @@ unimplemented. The client tells how often each answer and each status came.
 
 import json
 import signal
+import socket
 import sys
 import threading
 from collections import Counter
@@ -47,7 +48,9 @@ class Handler(grpc.GenericRpcHandler):
 def serve(*places: str) -> None:
     servers = []
     for name, _, address in (place.partition("=") for place in places):
-        server = grpc.server(ThreadPoolExecutor(8), [Handler(name)], options=[("grpc.so_reuseport", 0)])
+        server = grpc.server(
+            ThreadPoolExecutor(8), [Handler(name or socket.gethostname())], options=[("grpc.so_reuseport", 0)]
+        )
         server.add_insecure_port(address)
         server.start()
         servers.append(server)
