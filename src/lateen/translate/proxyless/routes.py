@@ -3,6 +3,7 @@
 Source: gRFC A28 (conditions and weights), A31 (time limits), A42 (hashes), A44 (retries).
 """
 
+from collections.abc import Iterable
 from itertools import product
 from math import prod
 from typing import Final
@@ -31,9 +32,8 @@ def api_routes_of(mesh: Mesh, key: ServiceKey, audience: Audience | None) -> Off
     """The route configurations of a service's ports; without an audience, as most clients see them."""
     found = service(mesh, key)
     seen = msgspec.structs.replace(look(mesh, key, audience), local=False)  # which names it has is up to its listeners
-    return (
-        Offer(_route_configuration(mesh, key, port.number, seen) for port in found.proxied_ports) if found else Offer()
-    )
+    ports = found.proxied_ports if found is not None else ()
+    return Offer(_route_configuration(mesh, key, port.number, seen) for port in ports)
 
 
 @query
@@ -49,26 +49,26 @@ def _route_configuration(mesh: Mesh, key: ServiceKey, port: int, look: Look) -> 
 def as_read(route: Route) -> list[Route]:
     """The route with what gRPC reads of it, once for each case that must be told apart.
 
-    Never where it has a condition that gRPC cannot check, or too many cases: what cannot be checked does not hold.
+    Empty where it has a condition that gRPC cannot check, or too many cases: what cannot be checked does not hold.
     """
     match = route.match
     if match.query_parameters or match.dynamic_metadata or match.WhichOneof("path_specifier") not in _PATHS:
         return []
-    pattern = Route(name=route.name)
-    clusters = _forward(pattern, route.route) if route.HasField("route") else 0
-    if not clusters:  # a redirect, an answer: such a call fails, and does not go on to the next route
-        pattern.non_forwarding_action.SetInParent()
-    found: list[Route] = []
     cases = [_cases(header) for header in match.headers]
     if prod(map(len, cases)) > _MOST_CASES:
-        return found
-    for headers in product(*cases):
-        out = Route(match=match)
-        out.MergeFrom(pattern)
-        del out.match.headers[:]
-        out.match.headers.extend(headers)
-        found.append(out)
-    return found
+        return []
+    pattern = Route(name=route.name, match=match)
+    del pattern.match.headers[:]
+    if not _forward(pattern.route, route.route):  # a redirect, an answer: the call fails, and no other route is tried
+        pattern.non_forwarding_action.SetInParent()
+    return [_with_headers(pattern, headers) for headers in product(*cases)]
+
+
+def _with_headers(pattern: Route, headers: Iterable[HeaderMatcher]) -> Route:
+    out = Route()
+    out.CopyFrom(pattern)
+    out.match.headers.extend(headers)
+    return out
 
 
 def _cases(header: HeaderMatcher) -> tuple[HeaderMatcher, ...]:
@@ -79,23 +79,19 @@ def _cases(header: HeaderMatcher) -> tuple[HeaderMatcher, ...]:
     return (HeaderMatcher(name=header.name, present_match=True, invert_match=True), other)
 
 
-def _forward(out: Route, action: RouteAction) -> int:
-    """Write where calls go, and return to how many clusters; to none leaves the route as it is."""
-    weighted = [(each.name, each.weight) for each in action.weighted_clusters.clusters]
-    if action.HasField("cluster"):
-        out.route.cluster = action.cluster
-    elif weighted:
-        for name, weight in weighted:
-            out.route.weighted_clusters.clusters.add(name=name, weight=weight)
-    else:
-        return 0
+def _forward(out: RouteAction, action: RouteAction) -> bool:
+    """Write where calls go, for how long and how often; whether they go anywhere."""
+    for each in action.weighted_clusters.clusters:
+        out.weighted_clusters.clusters.add(name=each.name, weight=each.weight)
+    if action.cluster:
+        out.cluster = action.cluster
     if action.timeout.ToNanoseconds():
-        out.route.max_stream_duration.max_stream_duration.CopyFrom(action.timeout)
-    out.route.hash_policy.extend(hashed for hashed in action.hash_policy if hashed.HasField("header"))
+        out.max_stream_duration.max_stream_duration.CopyFrom(action.timeout)
+    out.hash_policy.extend(hashed for hashed in action.hash_policy if hashed.HasField("header"))
     retries = _retries(action.retry_policy) if action.HasField("retry_policy") else None
     if retries is not None:
-        out.route.retry_policy.CopyFrom(retries)
-    return max(1, len(weighted))
+        out.retry_policy.CopyFrom(retries)
+    return out.WhichOneof("cluster_specifier") is not None
 
 
 def _retries(policy: RetryPolicy) -> RetryPolicy | None:
