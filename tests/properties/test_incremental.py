@@ -123,6 +123,7 @@ PROXIES = [
     proxy("p1", "198.18.0.1", zone="za"),
     proxy("p2", "198.18.0.2", "other", version="v1"),
     proxy("edge", "198.18.0.9", "istio-system", router=True, istio="ingressgateway"),
+    proxy("client", "198.18.0.8", "other", proxyless=True, version="v1"),
 ]
 
 

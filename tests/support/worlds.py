@@ -111,12 +111,13 @@ def proxy(
     namespace: str = "default",
     *,
     router: bool = False,
+    proxyless: bool = False,
     zone: str = "",
     **labels: str,
 ) -> Proxy:
     return Proxy(
         id=ProxyId(namespace, name),
-        type=ProxyType.ROUTER if router else ProxyType.SIDECAR,
+        type=ProxyType.ROUTER if router else ProxyType.PROXYLESS if proxyless else ProxyType.SIDECAR,
         addresses=(address,),
         domain=f"{namespace}.svc.cluster.local",
         labels=labels,

@@ -106,13 +106,20 @@ def _proxy(objects: Iterable[dict[str, Any]], text: str) -> Any:
         if (namespace or metadata["namespace"]) != metadata["namespace"]:
             continue
         if metadata["name"] == name or metadata["name"].startswith(f"{name}-"):
-            annotations = metadata.get("annotations") or {}
-            router = "gateway" in str(annotations.get("inject.istio.io/templates", ""))
             return Proxy(
                 id=ProxyId(metadata["namespace"], metadata["name"]),
-                type=ProxyType.ROUTER if router else ProxyType.SIDECAR,
+                type=ProxyType(_type(pod)),
                 addresses=(pod["status"]["podIP"],),
                 domain=f"{metadata['namespace']}.svc.cluster.local",
             )
     known = ", ".join(f"{pod['metadata']['name']}.{pod['metadata']['namespace']}" for pod in pods) or "none"
     raise Failure(f"the files make no pod {text!r}; they make: {known}")
+
+
+def _type(pod: dict[str, Any]) -> str:
+    """The type of proxy: a client without one is a pod whose containers are told where gRPC finds its bootstrap."""
+    annotations = pod["metadata"].get("annotations") or {}
+    if "gateway" in str(annotations.get("inject.istio.io/templates", "")):
+        return "router"
+    environment = [variable for each in pod["spec"]["containers"] for variable in each.get("env") or ()]
+    return "proxyless" if any(each["name"] == "GRPC_XDS_BOOTSTRAP" for each in environment) else "sidecar"

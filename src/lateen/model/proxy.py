@@ -1,7 +1,8 @@
-"""A proxy that asks for configuration, parsed once from its xDS node."""
+"""A proxy that asks for configuration, or a client that does so without one, parsed once from its xDS node."""
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -12,6 +13,12 @@ from lateen.model.workloads import Locality
 class ProxyType(StrEnum):
     SIDECAR = "sidecar"
     ROUTER = "router"
+    PROXYLESS = "proxyless"
+    """No proxy: an application whose gRPC library speaks xDS itself."""
+
+
+_TYPES: Final = {str(each): each for each in (ProxyType.SIDECAR, ProxyType.ROUTER)}
+_PROXYLESS_GENERATOR: Final = "grpc"
 
 
 class ProxyId(msgspec.Struct, frozen=True, order=True, cache_hash=True):
@@ -43,16 +50,16 @@ class InvalidNode(Exception):
 def parse_node(node_id: str, metadata: Mapping[str, object], locality: Locality) -> Proxy:
     """The proxy behind an xDS node. Raises `InvalidNode`.
 
-    The id is `<type>~<ip>~<pod>.<namespace>~<dns domain>`. Source: Istio's node format.
+    The id is `<type>~<ip>~<pod>.<namespace>~<dns domain>`. A gRPC client calls itself a sidecar, and says
+    by `GENERATOR` in its metadata that it is none. Source: Istio's node format.
     """
     parts = node_id.split("~")
     if len(parts) != 4:
         raise InvalidNode(f"node id {node_id!r} must have four parts, `<type>~<ip>~<pod>.<namespace>~<domain>`")
     kind, address, name, domain = parts
-    try:
-        proxy_type = ProxyType(kind)
-    except ValueError:
-        raise InvalidNode(f"node id {node_id!r}: type {kind!r} is neither `sidecar` nor `router`") from None
+    if kind not in _TYPES:
+        raise InvalidNode(f"node id {node_id!r}: type {kind!r} is neither `sidecar` nor `router`")
+    proxyless = metadata.get("GENERATOR") == _PROXYLESS_GENERATOR
     pod, _, id_namespace = name.rpartition(".")
     namespace = str(metadata.get("NAMESPACE") or id_namespace or domain.split(".", 1)[0])
     listed = [text.strip() for text in str(metadata.get("INSTANCE_IPS") or "").split(",")]
@@ -62,7 +69,7 @@ def parse_node(node_id: str, metadata: Mapping[str, object], locality: Locality)
     labels = metadata.get("LABELS")
     return Proxy(
         id=ProxyId(namespace, pod or name),
-        type=proxy_type,
+        type=ProxyType.PROXYLESS if proxyless else _TYPES[kind],
         addresses=addresses,
         domain=domain,
         labels={str(k): str(v) for k, v in labels.items()} if isinstance(labels, Mapping) else {},

@@ -61,7 +61,7 @@ class GatewayView(msgspec.Struct, frozen=True, cache_hash=True, order=True):
 
 
 class Views(msgspec.Struct, frozen=True, cache_hash=True):
-    """A proxy's views. A sidecar has a server side, a gateway has ports to the outside."""
+    """A proxy's views. A sidecar has a server side, a gateway has ports to the outside, a proxyless client neither."""
 
     outbound: OutboundView
     near: EndpointView
@@ -80,12 +80,11 @@ def views(mesh: Mesh, proxy_id: ProxyId) -> Views | None:
     locality = pod.locality if pod is not None and pod.locality != Locality() else proxy.locality
     matched = tuple(selector for selector in source_selectors(mesh) if selector.selects(labels))
     audience = Audience(proxy_id.namespace, matched)
-    sidecar = proxy.type is ProxyType.SIDECAR
     return Views(
         outbound=OutboundView(audience),
         near=EndpointView(locality),
-        inbound=_inbound(mesh, proxy) if sidecar else None,
-        gateway=None if sidecar else _gateway(mesh, proxy, labels, audience),
+        inbound=_inbound(mesh, proxy) if proxy.type is ProxyType.SIDECAR else None,
+        gateway=_gateway(mesh, proxy, labels, audience) if proxy.type is ProxyType.ROUTER else None,
     )
 
 

@@ -7,6 +7,7 @@ namespaces that look special to it put in their place. A question about a view n
 from collections.abc import Callable, Iterable
 
 from lateen.incremental.engine import query, surviving
+from lateen.model.audience import Audience
 from lateen.model.mesh import Mesh
 from lateen.model.services import service_namespaces, services_in
 from lateen.model.traffic_policy import client_rule_hosts
@@ -28,10 +29,13 @@ from lateen.translate.listeners.outbound import (
     tcp_listeners_of,
     virtual_outbound,
 )
+from lateen.translate.proxyless.clusters import proxyless_cluster
+from lateen.translate.proxyless.listeners import api_listeners_of, unknown_listener
+from lateen.translate.proxyless.routes import api_routes_of
 from lateen.translate.routes.gateway import gateway_route_configuration
 from lateen.translate.routes.route_configuration import empty_route_configuration
 from lateen.translate.routes.sidecar import route_configuration
-from lateen.translate.routes.special import namespaces_of
+from lateen.translate.routes.special import namespaces_of, special_namespaces
 from lateen.xds.resource import CLUSTER, EMPTY_OFFER, ENDPOINT, LISTENER, ROUTE, Offer, Resource
 
 Question = tuple[Callable[..., Offer], tuple[object, ...]]
@@ -40,21 +44,27 @@ Question = tuple[Callable[..., Offer], tuple[object, ...]]
 
 def questions(views: Views) -> dict[str, tuple[Question, ...]]:
     """What to ask for a proxy, by type URL; the answers of one type together are what it may be sent."""
-    outbound, gateway = views.outbound, views.gateway
-    asked: dict[str, tuple[Question, ...]] = {
-        CLUSTER: ((clusters, (outbound, gateway is not None)),),
-        ENDPOINT: ((assignments, (outbound, views.near, gateway is not None)),),
-    }
+    outbound, near, inbound, gateway = views.outbound, views.near, views.inbound, views.gateway
     if gateway is not None:
-        asked[LISTENER] = ((gateway_listeners, (gateway,)),)
-        asked[ROUTE] = ((gateway_routes, (gateway,)),)
-        return asked
-    asked[LISTENER] = ((listeners, (outbound,)),)
-    asked[ROUTE] = ((routes, (outbound,)),)
-    if views.inbound is not None:
-        asked[CLUSTER] += ((inbound_clusters, (views.inbound,)),)
-        asked[LISTENER] += ((inbound_listeners, (views.inbound,)),)
-    return asked
+        return {
+            CLUSTER: ((clusters, (outbound, True)),),
+            ENDPOINT: ((assignments, (outbound, near, True)),),
+            LISTENER: ((gateway_listeners, (gateway,)),),
+            ROUTE: ((gateway_routes, (gateway,)),),
+        }
+    if inbound is not None:
+        return {
+            CLUSTER: ((clusters, (outbound, False)), (inbound_clusters, (inbound,))),
+            ENDPOINT: ((assignments, (outbound, near, False)),),
+            LISTENER: ((listeners, (outbound,)), (inbound_listeners, (inbound,))),
+            ROUTE: ((routes, (outbound,)),),
+        }
+    return {
+        CLUSTER: ((proxyless_clusters, (outbound.namespace,)),),
+        ENDPOINT: ((assignments, (outbound, near, True)),),
+        LISTENER: ((api_listeners, (outbound.namespace,)),),
+        ROUTE: ((api_routes, (outbound,)),),
+    }
 
 
 # Clusters
@@ -71,8 +81,7 @@ def clusters(mesh: Mesh, view: OutboundView, gateway: bool) -> Offer:
 
 @query
 def _public_clusters(mesh: Mesh, gateway: bool) -> tuple[tuple[str, Offer], ...]:
-    found = ((ns, surviving(_clusters_in, mesh, ns, None, gateway)) for ns in service_namespaces(mesh))
-    return tuple((ns, part) for ns, part in found if part is not None)
+    return _by_namespace(_clusters_in, mesh, None, gateway)
 
 
 @query
@@ -177,7 +186,73 @@ def gateway_routes(mesh: Mesh, view: GatewayView) -> Offer:
     return _built(gateway_route_configuration, mesh, ((port, view.audience) for port in view.ports))
 
 
+# Clients without a proxy: like gateways, they pick among the endpoints of a headless service themselves
+
+
+@query
+def proxyless_clusters(mesh: Mesh, client_namespace: str) -> Offer:
+    """Every cluster that the routes of these clients may name."""
+    shared = dict(_public_proxyless_clusters(mesh))
+    for namespace in _special_namespaces(mesh, client_namespace) & shared.keys():
+        shared[namespace] = _proxyless_clusters_in(mesh, namespace, client_namespace)
+    return Offer(shared.values())
+
+
+@query
+def _public_proxyless_clusters(mesh: Mesh) -> tuple[tuple[str, Offer], ...]:
+    return _by_namespace(_proxyless_clusters_in, mesh, None)
+
+
+@query
+def _proxyless_clusters_in(mesh: Mesh, namespace: str, client: str | None) -> Offer:
+    return _built(proxyless_cluster, mesh, ((t,) for t in clusters_of(mesh, namespace, client, True)))
+
+
+@query
+def api_listeners(mesh: Mesh, client_namespace: str) -> Offer:
+    """A listener for every name and port by which these clients may call a service."""
+    shared = dict(_public_api_listeners(mesh))
+    if client_namespace in shared:
+        shared[client_namespace] = _api_listeners_in(mesh, client_namespace, True)
+    return Offer(shared.values(), otherwise=unknown_listener)
+
+
+@query
+def _public_api_listeners(mesh: Mesh) -> tuple[tuple[str, Offer], ...]:
+    return _by_namespace(_api_listeners_in, mesh, False)
+
+
+@query
+def _api_listeners_in(mesh: Mesh, namespace: str, local: bool) -> Offer:
+    return _built(api_listeners_of, mesh, ((key, local) for key in services_in(mesh, namespace)))
+
+
+@query
+def api_routes(mesh: Mesh, view: OutboundView) -> Offer:
+    """The route configuration of every service port."""
+    shared = dict(_public_api_routes(mesh))
+    for namespace in shared.keys() & set(special_namespaces(mesh, view.namespace)):
+        shared[namespace] = _api_routes_in(mesh, namespace, view.audience)
+    return Offer(shared.values())
+
+
+@query
+def _public_api_routes(mesh: Mesh) -> tuple[tuple[str, Offer], ...]:
+    return _by_namespace(_api_routes_in, mesh, None)
+
+
+@query
+def _api_routes_in(mesh: Mesh, namespace: str, audience: Audience | None) -> Offer:
+    return _built(api_routes_of, mesh, ((key, audience) for key in services_in(mesh, namespace)))
+
+
 # Parts
+
+
+def _by_namespace(question: Callable[..., Offer], mesh: Mesh, *arguments: object) -> tuple[tuple[str, Offer], ...]:
+    """The answers for each namespace of services. One that cannot be built is left out."""
+    found = ((ns, surviving(question, mesh, ns, *arguments)) for ns in service_namespaces(mesh))
+    return tuple((ns, part) for ns, part in found if part is not None)
 
 
 @query

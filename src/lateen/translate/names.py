@@ -30,6 +30,11 @@ def listener(address: str, port: int) -> str:
     return f"{address}_{port}"
 
 
+def api_listener(host: str, port: int) -> str:
+    """The listener that a gRPC client asks for which calls `xds:///<host>:<port>`."""
+    return f"{host}:{port}"
+
+
 def outbound_route(port: int) -> str:
     """The route configuration that all sidecars' HTTP listeners of a port use."""
     return str(port)

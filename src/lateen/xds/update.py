@@ -123,7 +123,10 @@ class Updates:
         kept: tuple[Resource, ...],
     ) -> tuple[Update, ...]:
         """Everything that is wanted of an offer, except that of some names there is what the client has kept."""
-        everything = self.between(type_url, EMPTY_OFFER, offer, wanted)
+        if wanted.wildcard:
+            everything = self.between(type_url, EMPTY_OFFER, offer, wanted)
+        else:
+            everything = (self.named(type_url, offer, wanted.names),)
         if not exceptions:
             return everything
         key = (type_url, offer.version, wanted, exceptions, kept)

@@ -22,6 +22,12 @@ def test_metadata_says_more_than_the_id() -> None:
     assert proxy.labels == {"app": "web"}
 
 
+def test_a_client_without_a_proxy_says_so_in_its_metadata() -> None:
+    assert parse_node(NODE, {"GENERATOR": "grpc"}, Locality()).type is ProxyType.PROXYLESS
+    with pytest.raises(InvalidNode):
+        parse_node(NODE.replace("sidecar", "proxyless"), {}, Locality())
+
+
 @pytest.mark.parametrize(
     ("node_id", "message"),
     [

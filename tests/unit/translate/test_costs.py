@@ -93,6 +93,31 @@ def test_a_second_equal_sidecar_costs_nothing(world: World) -> None:
     assert ran == {"views": 1, "workload": 1}  # finding out that it is equal
 
 
+def test_a_client_without_a_proxy_shares_endpoints_with_sidecars_and_pays_for_what_depends_on_a_change(
+    world: World,
+) -> None:
+    with world.computations() as ran:
+        world.connect(proxy("direct", "198.18.0.41", proxyless=True))
+    assert "load_assignment" not in ran
+    assert ran["proxyless_cluster"] == 20 + 2  # the services, and the subsets of one
+    with world.computations() as ran:
+        world.apply(endpoint_slice("reviews", pods=REVIEWS_PODS[:1]))
+    assert ran["load_assignment"] == 3
+    assert not ran.keys() & {"proxyless_cluster", "api_listeners_of", "api_routes_of"}
+    with world.computations() as ran:
+        world.apply(virtual_service("reviews", [{"route": [{"destination": {"host": "reviews", "subset": "v2"}}]}]))
+    assert ran["_route_configuration"] == 2  # as most clients see it, and those whose namespace has rules of its own
+    assert not ran.keys() & {"proxyless_cluster", "api_listeners_of", "load_assignment"}
+
+
+def test_clients_without_a_proxy_of_other_namespaces_share_all_but_short_names(world: World) -> None:
+    world.connect(proxy("direct", "198.18.0.41", proxyless=True))
+    with world.computations() as ran:
+        world.connect(proxy("elsewhere", "198.18.0.42", "other", proxyless=True))
+    assert ran["api_listeners_of"] == 9  # the services of its namespace, which it may call by their name alone
+    assert not ran.keys() & {"proxyless_cluster", "_route_configuration", "load_assignment"}
+
+
 def test_a_mesh_setting_that_nobody_reads_costs_only_the_projections(world: World) -> None:
     with world.computations() as ran:
         world.apply(

@@ -1,4 +1,4 @@
-from lateen.xds.resource import CLUSTER, EMPTY_OFFER, ENDPOINT, Offer, Resource
+from lateen.xds.resource import CLUSTER, EMPTY_OFFER, ENDPOINT, LISTENER, Offer, Resource
 from lateen.xds.subscription import Subscription
 from lateen.xds.update import Updates
 from lateen.xds.wire import delta_resources
@@ -61,6 +61,15 @@ def test_names_that_are_not_offered_get_what_the_offer_gives_otherwise() -> None
     update = Updates().named(ENDPOINT, listed, frozenset("ab"), listed_only=frozenset())
     assert update.changed == (resource("a"), resource("b", "empty"))
     assert Updates().named(ENDPOINT, listed, frozenset("ab"), frozenset("b")).gone == ("b",)
+
+
+def test_all_that_is_wanted_by_name_includes_what_the_offer_gives_otherwise() -> None:
+    listed = Offer([resource("a"), resource("c")], lambda name: resource(name, "empty"))
+    wanted = Subscription(names=frozenset("ab"))
+    (update,) = Updates().whole(LISTENER, listed, wanted, frozenset(), ())
+    assert update.changed == (resource("a"), resource("b", "empty"))
+    (update,) = Updates().whole(LISTENER, listed, wanted, frozenset("a"), (resource("a", "kept"),))
+    assert update.changed == (resource("b", "empty"), resource("a", "kept"))
 
 
 def test_what_is_kept_stays_within_the_capacity() -> None:

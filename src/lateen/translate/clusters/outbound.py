@@ -62,7 +62,13 @@ def clusters_of(mesh: Mesh, namespace: str, client: str | None, gateway: bool) -
 
 @query
 def outbound_cluster(mesh: Mesh, target: OutboundCluster) -> Resource | None:
-    """The cluster; None where the service has no such port any more."""
+    """The cluster as proxies take it; None where the service has no such port any more."""
+    cluster = cluster_of(mesh, target)
+    return as_resource(target.name, cluster) if cluster is not None else None
+
+
+def cluster_of(mesh: Mesh, target: OutboundCluster) -> Cluster | None:
+    """The cluster with everything that the mesh and the policy in force say; None as for `outbound_cluster`."""
     declared = service(mesh, target.service)
     port = declared.port(target.port) if declared is not None else None
     if declared is None or port is None:
@@ -86,7 +92,7 @@ def outbound_cluster(mesh: Mesh, target: OutboundCluster) -> Resource | None:
         cluster.eds_cluster_config.service_name = target.name
     policy = traffic_policy.policy(mesh, target.rule, target.port, target.subset)
     apply_traffic_policy(mesh, cluster, policy, port.protocol)
-    return as_resource(target.name, cluster)
+    return cluster
 
 
 def _metadata(target: OutboundCluster, declared: Service) -> Metadata:

@@ -44,12 +44,13 @@ def route_part(mesh: Mesh, namespace: str, port: int, audience: Audience | None)
     """
     keys = dict(http_services(mesh, namespace)).get(port, ())
     withheld = withheld_domains(mesh, namespace, audience) if port == ORPHAN_PORT else {}
-    hosts = [virtual_host(mesh, key, port, _look(mesh, key, audience), withheld.get(key, ())) for key in keys]
+    hosts = [virtual_host(mesh, key, port, look(mesh, key, audience), withheld.get(key, ())) for key in keys]
     return joined(namespace, [host for host in hosts if host is not None])
 
 
 @query
-def _look(mesh: Mesh, key: ServiceKey, audience: Audience | None) -> Look:
+def look(mesh: Mesh, key: ServiceKey, audience: Audience | None) -> Look:
+    """How a service looks to these clients; without an audience, to most, who are of another namespace."""
     client = audience.namespace if audience is not None else None
     governing = http_rules.virtual_services_for(mesh, key.hostname, client)
     return Look(

@@ -51,12 +51,14 @@ def virtual_host(mesh: Mesh, key: ServiceKey, port: int, look: Look, withheld: t
     out = VirtualHost(name=names.virtual_host(key.hostname, port), include_request_attempt_count=True)
     out.domains.append(own_domain(found))
     out.domains.extend(d for d in other_domains(found, local=look.local) if d not in withheld)
-    ruled = _governed_routes(mesh, look.governing, Scope((MESH_GATEWAY,), port, look.audience))
-    if ruled:
-        out.routes.extend(ruled)
-    else:
-        out.routes.append(_default_route(mesh, key.hostname, port, look.rule))
+    out.routes.extend(service_routes(mesh, key.hostname, port, look))
     return chunk(out)
+
+
+def service_routes(mesh: Mesh, host: Hostname, port: int, look: Look) -> list[Route]:
+    """What becomes of requests for a service's port: the rules in force, else everything goes to its cluster."""
+    ruled = _governed_routes(mesh, look.governing, Scope((MESH_GATEWAY,), port, look.audience))
+    return ruled or [_default_route(mesh, host, port, look.rule)]
 
 
 @query
