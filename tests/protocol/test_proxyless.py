@@ -17,6 +17,7 @@ from support.local_mesh import eventually, free_port
 from support.worlds import destination_rule, endpoint_slice, pod, service, typed, virtual_service
 
 from lateen.control_plane.app import ControlPlane
+from lateen.xds.listening import TcpAddress
 
 Json = dict[str, Any]
 
@@ -99,8 +100,8 @@ class Mesh:
 async def mesh(port: int, tmp_path: Path) -> AsyncIterator[Mesh]:
     http = free_port()
     found = Mesh(port, http)
-    await found.plane.serve(tmp_path / "xds.sock")
-    xds = await found.plane.serve_tcp("127.0.0.1", 0)
+    found.plane.start()
+    xds = (await found.plane.listen(TcpAddress("127.0.0.1", 0))).port
     bootstrap = tmp_path / "bootstrap.json"
     server = {"server_uri": f"127.0.0.1:{xds}", "channel_creds": [{"type": "insecure"}], "server_features": ["xds_v3"]}
     node = {"id": "sidecar~127.0.0.1~client.default~default.svc.cluster.local", "metadata": {"GENERATOR": "grpc"}}
