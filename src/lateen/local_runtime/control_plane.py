@@ -183,7 +183,11 @@ class ControlPlane:
     async def _start(self, where: Listening) -> None:
         ours, theirs = socket.socketpair()
         sockets = [(flag, each) for flag, group in where.items() for each in group]
-        flags = [f"--objects=fd://{theirs.fileno()}", *(f"{flag}=fd://{each.fileno()}" for flag, each in sockets)]
+        flags = [
+            f"--objects=fd://{theirs.fileno()}",
+            "--httpAddr=",
+            *(f"{flag}=fd://{each.fileno()}" for flag, each in sockets),
+        ]
         with theirs:
             process = await asyncio.create_subprocess_exec(
                 *self._program,
