@@ -1,6 +1,6 @@
 """The two variants of the protocol, and everything in which they differ: how requests read, what responses look like.
 
-    bytes -> Variant.request -> Request -> AdsStream -> Response, its resources encoded by Variant.body
+    bytes -> Variant.request -> Request -> AdsStream -> Response, its resources encoded by Variant.encoder
 
 *Delta* requests edit a subscription, and responses list what changed and what is removed. *State of the world* requests
 give the whole list of names each time. Its responses are everything the client is to have of clusters and listeners;
@@ -18,8 +18,7 @@ from google.protobuf.message import DecodeError
 from lateen.xds.grpc.status import CallError, Status
 from lateen.xds.resource import WILDCARD_TYPES
 from lateen.xds.subscription import NOTHING, Ask, Edit, Names
-from lateen.xds.update import Update
-from lateen.xds.wire import delta_resources, world_resources
+from lateen.xds.wire import Encoder, delta_resources, world_resources
 
 ADS_SERVICE: Final = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 _NO_EDIT: Final = Edit()
@@ -52,18 +51,20 @@ class Variant(Protocol):
     path: str
     """Its gRPC method."""
 
+    @property
+    def encoder(self) -> Encoder:
+        """How resources stand in a response."""
+
     def request(self, message: bytes) -> Request:
         """Read a request. Raises `CallError` if it is none."""
 
     def removal(self, type_url: str) -> Removal:
         """How removals of that type are told."""
 
-    def body(self, update: Update) -> bytes:
-        """The changed resources of an update as they stand in a response; the same bytes object each time."""
-
 
 class _Delta:
     path = f"/{ADS_SERVICE}/DeltaAggregatedResources"
+    encoder: Encoder = staticmethod(delta_resources)
 
     def request(self, message: bytes) -> Request:
         try:
@@ -78,12 +79,10 @@ class _Delta:
     def removal(self, _type_url: str) -> Removal:
         return Removal.LISTED
 
-    def body(self, update: Update) -> bytes:
-        return update.encoded(delta_resources)
-
 
 class _World:
     path = f"/{ADS_SERVICE}/StreamAggregatedResources"
+    encoder: Encoder = staticmethod(world_resources)
 
     def request(self, message: bytes) -> Request:
         try:
@@ -95,9 +94,6 @@ class _World:
 
     def removal(self, type_url: str) -> Removal:
         return Removal.BY_ABSENCE if type_url in WILDCARD_TYPES else Removal.UNTOLD
-
-    def body(self, update: Update) -> bytes:
-        return update.encoded(world_resources)
 
 
 def _request(request: DeltaDiscoveryRequest | DiscoveryRequest, ask: Ask) -> Request:
