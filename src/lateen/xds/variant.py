@@ -7,8 +7,11 @@ give the whole list of names each time. Its responses are everything the client 
 of other types they carry what changed, since there absence says nothing, and removals cannot be told at all.
 """
 
+from collections import OrderedDict
+from collections.abc import Callable
 from enum import Enum
 from typing import Final, Protocol
+from weakref import WeakValueDictionary
 
 import msgspec
 from envoy.config.core.v3.base_pb2 import Node
@@ -22,6 +25,7 @@ from lateen.xds.wire import Encoder, delta_resources, world_resources
 
 ADS_SERVICE: Final = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 _NO_EDIT: Final = Edit()
+_TAIL_BYTES: Final = 128
 
 
 class Removal(Enum):
@@ -62,11 +66,42 @@ class Variant(Protocol):
         """How removals of that type are told."""
 
 
+class _Reader:
+    """Reads requests, and answers that are equal once: streams in lockstep answer alike.
+
+    Known answers, up to `capacity` bytes of them, are found by length and last bytes, where the nonce is: to hash the
+    thousands of names in each answer of the state of the world would take longer than to compare them.
+    """
+
+    def __init__(self, parse: Callable[[bytes], Request], capacity: int = 8 << 20) -> None:
+        self._parse = parse
+        self._capacity: Final = capacity
+        self._used = 0
+        self._known: OrderedDict[tuple[int, bytes], tuple[bytes, Request]] = OrderedDict()
+
+    def __call__(self, message: bytes) -> Request:
+        key = len(message), message[-_TAIL_BYTES:]
+        known = self._known.get(key)
+        if known is not None and known[0] == message:
+            return known[1]
+        request = self._parse(message)
+        if known is None and request.nonce and request.node is None:
+            self._known[key] = message, request
+            self._used += len(message)
+            while self._used > self._capacity:
+                _, (dropped, _) = self._known.popitem(last=False)
+                self._used -= len(dropped)
+        return request
+
+
 class _Delta:
     path = f"/{ADS_SERVICE}/DeltaAggregatedResources"
     encoder: Encoder = staticmethod(delta_resources)
 
-    def request(self, message: bytes) -> Request:
+    def __init__(self) -> None:
+        self.request = _Reader(self._parse)
+
+    def _parse(self, message: bytes) -> Request:
         try:
             request = DeltaDiscoveryRequest.FromString(message)
         except DecodeError as error:
@@ -84,13 +119,22 @@ class _World:
     path = f"/{ADS_SERVICE}/StreamAggregatedResources"
     encoder: Encoder = staticmethod(world_resources)
 
-    def request(self, message: bytes) -> Request:
+    def __init__(self) -> None:
+        self.request = _Reader(self._parse)
+        self._names: WeakValueDictionary[int, frozenset[str]] = WeakValueDictionary()
+
+    def _parse(self, message: bytes) -> Request:
         try:
             request = DiscoveryRequest.FromString(message)
         except DecodeError as error:
             raise CallError(Status.INVALID_ARGUMENT, "the message is not a DiscoveryRequest") from error
-        names = request.resource_names
-        return _request(request, Names(frozenset(names) if names else NOTHING, request.version_info))
+        names = frozenset(request.resource_names) or NOTHING
+        return _request(request, Names(self._shared(names), request.version_info))
+
+    def _shared(self, names: frozenset[str]) -> frozenset[str]:
+        """An equal set that others have already, if any: the same one is quickly seen to be equal."""
+        known = self._names.setdefault(hash(names), names)
+        return known if known == names else names
 
     def removal(self, type_url: str) -> Removal:
         return Removal.BY_ABSENCE if type_url in WILDCARD_TYPES else Removal.UNTOLD
