@@ -137,8 +137,11 @@ class Publisher:
 
     def answered(self, connection: AdsConnection, answer: Accepted | Refused) -> None:
         subscriber = self._subscribers[connection]
-        offered = (*subscriber.asked.get(answer.type_url, ()), subscriber.views)
-        self.refusals.answered(subscriber.proxy.id, answer, offered)
+        if isinstance(answer, Accepted):
+            self.refusals.accepted(subscriber.proxy.id, answer.type_url)
+        else:
+            offered = (*subscriber.asked.get(answer.type_url, ()), subscriber.views)
+            self.refusals.refused(subscriber.proxy.id, answer, offered)
         if subscriber.behind_since is not None and connection.quiet:
             if isinstance(answer, Accepted):
                 self.counts.convergence.observe(time.monotonic() - subscriber.behind_since)

@@ -220,24 +220,25 @@ class AdsStream:
             for watch in self._watches.values():
                 if watch.due:
                     if watch.busy or (patient and self._held_back(watch)):
-                        self.waiting = True
-                    else:
-                        self._send(watch, responses)
-                        progress = True
-                elif watch.lingering and watch.offered is not None and not watch.busy:
-                    if self._unused(watch):
-                        self._send_gone(watch, responses)
-                        progress = True
-                    elif not self._complete:
-                        self.waiting = True
+                        self.waiting = self._left = True
+                        continue
+                    self._send(watch, responses)
+                    progress = True
+                elif not watch.lingering:
+                    continue
+                elif not watch.busy and self._unused(watch):
+                    self._send_gone(watch, responses)
+                    progress = True
+                elif not (watch.busy or self._complete):
+                    self.waiting = True
                 self._left = self._left or watch.due or bool(watch.lingering)
         return responses
 
     def _held_back(self, watch: Watch) -> bool:
         """A first answer does not wait if the client has nothing yet that could break."""
-        if watch.empty_handed:
+        needs = NEEDS.get(watch.type_url)
+        if needs is None or watch.empty_handed:
             return False
-        needs = NEEDS.get(watch.type_url, ())
         return any(need is not None and need.busy for need in map(self._watches.get, needs))
 
     def _unused(self, watch: Watch) -> bool:

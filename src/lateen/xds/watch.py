@@ -157,11 +157,19 @@ class Watch:
             names = self._retries.pop(0)
             wanted = names if self.subscription.wildcard else names & self.subscription.names
             return self._named(updates, self.sent, wanted)
-        self._resume(offer, updates)
-        found = list(updates.between(self.type_url, self.sent, offer, self.subscription))
+        if self._held:
+            self._resume(offer, updates)
+        found = updates.between(self.type_url, self.sent, offer, self.subscription)
+        self.sent = offer
+        if self.owed or self.lingering or self._refused or any(update.gone for update in found):
+            return self._adjusted(found, offer, updates)
+        return found
+
+    def _adjusted(self, found: tuple[Update, ...], offer: Offer, updates: Updates) -> tuple[Update, ...]:
+        """What was found, as it is for a client with exceptions, together with what the client is owed."""
         if self.lingering or any(update.gone for update in found):
             self._linger(found)
-            found = [Update(u.type_url, u.changed) if u.gone else u for u in found]
+            found = tuple(Update(u.type_url, u.changed) if u.gone else u for u in found)
         if self._refused:
             found = self._without_refused(found, offer)
         if self.owed:
@@ -170,7 +178,7 @@ class Watch:
                 owed = owed.difference(self._refused)
             found += self._named(updates, offer, owed)
             self.lingering -= owed
-        self.sent, self.owed = offer, NOTHING
+            self.owed = NOTHING
         return tuple(update for update in found if update.changed or update.gone)
 
     def collect_gone(self, updates: Updates) -> tuple[Update, ...]:
@@ -211,8 +219,6 @@ class Watch:
 
     def _resume(self, offer: Offer, updates: Updates) -> None:
         """Go on from the versions that the client holds from an earlier stream."""
-        if not self._held:
-            return
         held, self._held = self._held, {}
         self.sent = offer
         versions = updates.versions(offer)
@@ -224,7 +230,7 @@ class Watch:
         self.lingering = frozenset(n for n in held if self.subscription.covers(n) and n not in versions)
         self.owed |= {name for name in wanted - self.lingering if not _holds(held, versions, offer, name)}
 
-    def _linger(self, found: list[Update]) -> None:
+    def _linger(self, found: tuple[Update, ...]) -> None:
         """Note what is gone. A name may be gone from one part of the offer and be in another."""
         present = NOTHING.union(*(update.names for update in found))
         gone = NOTHING.union(*(update.gone for update in found)) - present
@@ -232,12 +238,12 @@ class Watch:
         if self._rest is not None:
             self._rest.keep(gone)
 
-    def _without_refused(self, found: list[Update], offer: Offer) -> list[Update]:
+    def _without_refused(self, found: tuple[Update, ...], offer: Offer) -> tuple[Update, ...]:
         same = {
             n for n, version in self._refused.items() if (now := offer.get(n)) is not None and now.version == version
         }
         self._refused = {name: self._refused[name] for name in same}
-        return [update.without(frozenset(same)) for update in found] if same else found
+        return tuple(update.without(frozenset(same)) for update in found) if same else found
 
     # what the client answers
 
