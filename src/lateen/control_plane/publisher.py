@@ -35,6 +35,9 @@ from lateen.xds.stream import Accepted, Refused
 STEP_S = 0.002
 """How long settling may keep the event loop from everything else."""
 
+OFFERING_STEP_S = 0.001
+"""The same for offering: no longer than writing has, or more streams are begun than finished."""
+
 _LOOK_S = 0.005
 
 SWEEP_AFTER_S = 5.0
@@ -234,7 +237,7 @@ class Publisher:
 
     async def _publish(self) -> None:
         """Offer what changed: only when all is settled, so that a stream can make before it breaks."""
-        slice_ = _TimeSlice(STEP_S)
+        slice_ = _TimeSlice(OFFERING_STEP_S)
         due, self._due = self._due, {}
         changed_at, self._changed_at = self._changed_at, None
         joined: dict[tuple[Node, ...], Offer] = {}
