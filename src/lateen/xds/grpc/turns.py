@@ -33,11 +33,13 @@ class Turns:
             asyncio.get_running_loop().call_soon(self._take)
 
     def _take(self) -> None:
-        end = self._clock() + self._length_s
-        while self._waiting:
-            write, _ = self._waiting.popitem()
-            write()
-            if self._clock() >= end:
-                break
         self._due = False
-        self._schedule()
+        end = self._clock() + self._length_s
+        try:
+            while self._waiting:
+                write, _ = self._waiting.popitem()
+                write()
+                if self._clock() >= end:
+                    break
+        finally:
+            self._schedule()
