@@ -25,7 +25,7 @@ from lateen.xds.wire import Encoder, delta_resources, world_resources
 
 ADS_SERVICE: Final = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 _NO_EDIT: Final = Edit()
-_TAIL_BYTES: Final = 128
+_END_BYTES: Final = 256
 
 
 class Removal(Enum):
@@ -69,18 +69,18 @@ class Variant(Protocol):
 class _Reader:
     """Reads requests, and answers that are equal once: streams in lockstep answer alike.
 
-    Known answers, up to `capacity` bytes of them, are found by length and last bytes, where the nonce is: to hash the
-    thousands of names in each answer of the state of the world would take longer than to compare them.
+    Known answers, up to `capacity` bytes of them, are found by length and both ends, one of which has the nonce: to
+    hash the thousands of names in each answer of the state of the world would take longer than to compare them.
     """
 
     def __init__(self, parse: Callable[[bytes], Request], capacity: int = 8 << 20) -> None:
         self._parse = parse
         self._capacity: Final = capacity
         self._used = 0
-        self._known: OrderedDict[tuple[int, bytes], tuple[bytes, Request]] = OrderedDict()
+        self._known: OrderedDict[tuple[int, bytes, bytes], tuple[bytes, Request]] = OrderedDict()
 
     def __call__(self, message: bytes) -> Request:
-        key = len(message), message[-_TAIL_BYTES:]
+        key = len(message), message[:_END_BYTES], message[-_END_BYTES:]
         known = self._known.get(key)
         if known is not None and known[0] == message:
             return known[1]
