@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lateen.xds.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, Offer, Resource
-from lateen.xds.stream import AdsStream, Response
+from lateen.xds.stream import AdsStream
 from lateen.xds.subscription import Ask, Edit, Names
-from lateen.xds.update import Updates
+from lateen.xds.update import Response, Updates
 from lateen.xds.variant import DELTA, VARIANTS, Removal, Request, Variant
 from lateen.xds.wire import version_text
 
@@ -92,7 +92,7 @@ class Client:
 
     def read(self, response: Response) -> tuple[str, str, dict[str, str], list[str], str]:
         """Type, nonce, contents by name, what is removed, version."""
-        body = b"".join(response.pieces)
+        body = response.message.body
         type_url = response.type_url
         if self.variant is DELTA:
             delta = DeltaDiscoveryResponse.FromString(body)

@@ -222,10 +222,11 @@ async def test_streams_of_one_connection_know_nothing_of_each_other(
     first, second = service.connections
     first.offer({CLUSTER: offer(a="2")})
     second.offer({CLUSTER: offer(a="3")})
-    assert [(await call.read()).resources != [] for call in calls] == [True, True]
+    responses = [await call.read() for call in calls]
+    assert all(response.resources for response in responses)
     calls[0].cancel()
     await service.until("closed")
-    await calls[1].write(request(nonce="2"))
+    await calls[1].write(request(nonce=responses[1].nonce))
     async with asyncio.timeout(5):
         while not second.status()[CLUSTER].status.synced:
             service.changed.clear()

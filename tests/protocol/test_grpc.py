@@ -13,6 +13,7 @@ import pytest
 
 from lateen.xds.grpc.call import Call, Handler, unary
 from lateen.xds.grpc.engine import EngineKind, Limits
+from lateen.xds.grpc.message import Message
 from lateen.xds.grpc.status import CallError, Status
 from lateen.xds.listening import TcpAddress, UnixAddress
 from lateen.xds.server import GrpcServer
@@ -39,14 +40,14 @@ class Echo:
             case b"finish":
                 self.call.finish()
             case b"peer":
-                self.call.send((str(self.call.peer.uid).encode(),))
+                self.call.send(Message(str(self.call.peer.uid).encode()))
             case b"pause":
                 self.call.pause()
             case _ if message.startswith(b"big "):
                 piece = b"x" * MEGABYTE
-                self.call.send([piece] * int(message[4:]))
+                self.call.send(Message(*[piece] * int(message[4:])))
             case _:
-                self.call.send((message[:1], message[1:]))
+                self.call.send(Message(message[:1], message[1:]))
 
     def ended(self) -> None:
         self.call.finish()
@@ -188,7 +189,7 @@ async def test_a_cancelled_call_is_lost_once(channel: grpc.aio.Channel) -> None:
     assert await call.read() == b"hello"
     call.cancel()
     await until(lambda: Echo.calls[0].lost_count == 1)
-    Echo.calls[0].call.send((b"nobody is there",))
+    Echo.calls[0].call.send(Message(b"nobody is there"))
     again = stream(channel)
     await again.write(b"still works")
     assert await again.read() == b"still works"

@@ -23,6 +23,7 @@ from hyperframe.frame import (
 
 from lateen.xds.grpc.call import Call, unary
 from lateen.xds.grpc.engine import EngineKind, Limits
+from lateen.xds.grpc.message import Message
 from lateen.xds.listening import TcpAddress
 from lateen.xds.server import GrpcServer
 
@@ -43,7 +44,7 @@ class Source:
         Source.calls.append(self)
 
     def received(self, message: bytes) -> None:
-        self.call.send([self.piece] * int(message or b"0"))
+        self.call.send(Message(*[self.piece] * int(message or b"0")))
 
     def ended(self) -> None:
         self.call.finish()
@@ -233,7 +234,7 @@ async def test_what_waits_for_a_client_is_limited(connect) -> None:
     raw.write(raw.headers(1), raw.message(1, b"8"))
     await until(lambda: len(Source.calls) == 1)
     call = Source.calls[0].call
-    call.send([Source.piece] * 9)
+    call.send(Message(*[Source.piece] * 9))
     assert Source.calls[0].lost_count == 1
     assert not call.unsent
     async with asyncio.timeout(5):

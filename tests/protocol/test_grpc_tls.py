@@ -11,6 +11,7 @@ import pytest
 
 from lateen.xds.grpc.call import Call
 from lateen.xds.grpc.engine import EngineKind
+from lateen.xds.grpc.message import Message
 from lateen.xds.grpc.tls import TlsConnection
 from lateen.xds.listening import TcpAddress
 from lateen.xds.server import GrpcServer
@@ -27,7 +28,8 @@ class Echo:
 
     def received(self, message: bytes) -> None:
         peer = self.call.peer
-        self.call.send((" ".join(peer.uris).encode(), b"|", peer.certificate) if message == b"who" else (message,))
+        who = (" ".join(peer.uris).encode(), b"|", peer.certificate)
+        self.call.send(Message(*(who if message == b"who" else (message,))))
 
     def ended(self) -> None:
         self.call.finish()

@@ -26,8 +26,8 @@ from envoy.service.discovery.v3.discovery_pb2 import (
 )
 
 from lateen.xds.resource import ENDPOINT, SHORT_NAMES, Offer, Resource
-from lateen.xds.stream import AdsStream, Response
-from lateen.xds.update import Updates
+from lateen.xds.stream import AdsStream
+from lateen.xds.update import Response, Updates
 from lateen.xds.variant import DELTA, STATE_OF_THE_WORLD, VARIANTS, Removal, Variant
 from lateen.xds.wire import version_text
 
@@ -553,7 +553,7 @@ def _run(variant: Variant, script: str, *, relative: bool = False) -> None:
 
 
 def _message(variant: Variant, response: Response) -> DeltaDiscoveryResponse | DiscoveryResponse:
-    return (DeltaDiscoveryResponse if variant is DELTA else DiscoveryResponse).FromString(b"".join(response.pieces))
+    return (DeltaDiscoveryResponse if variant is DELTA else DiscoveryResponse).FromString(response.message.body)
 
 
 def _words(message: DeltaDiscoveryResponse | DiscoveryResponse, *, with_contents: bool) -> list[str]:

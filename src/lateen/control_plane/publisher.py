@@ -35,6 +35,9 @@ from lateen.xds.stream import Accepted, Refused
 STEP_S = 0.002
 """How long settling may keep the event loop from everything else."""
 
+OFFERING_STEP_S = 0.001
+"""The same for offering: no longer than writing has, or more streams are begun than finished."""
+
 _LOOK_S = 0.005
 
 SWEEP_AFTER_S = 5.0
@@ -137,8 +140,11 @@ class Publisher:
 
     def answered(self, connection: AdsConnection, answer: Accepted | Refused) -> None:
         subscriber = self._subscribers[connection]
-        offered = (*subscriber.asked.get(answer.type_url, ()), subscriber.views)
-        self.refusals.answered(subscriber.proxy.id, answer, offered)
+        if isinstance(answer, Accepted):
+            self.refusals.accepted(subscriber.proxy.id, answer.type_url)
+        else:
+            offered = (*subscriber.asked.get(answer.type_url, ()), subscriber.views)
+            self.refusals.refused(subscriber.proxy.id, answer, offered)
         if subscriber.behind_since is not None and connection.quiet:
             if isinstance(answer, Accepted):
                 self.counts.convergence.observe(time.monotonic() - subscriber.behind_since)
@@ -231,7 +237,7 @@ class Publisher:
 
     async def _publish(self) -> None:
         """Offer what changed: only when all is settled, so that a stream can make before it breaks."""
-        slice_ = _TimeSlice(STEP_S)
+        slice_ = _TimeSlice(OFFERING_STEP_S)
         due, self._due = self._due, {}
         changed_at, self._changed_at = self._changed_at, None
         joined: dict[tuple[Node, ...], Offer] = {}

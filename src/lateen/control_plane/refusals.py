@@ -11,7 +11,7 @@ from lateen.incremental.nodes import Node
 from lateen.model.mesh import Diagnostic, Mesh
 from lateen.model.proxy import ProxyId
 from lateen.xds.resource import PUSH_ORDER, SHORT_NAMES, Resource
-from lateen.xds.stream import Accepted, Refused
+from lateen.xds.stream import Refused
 
 NETWORKING: Final = VirtualService.GROUP
 """Of several objects that changed together, those of routing are to blame before Services and pods are."""
@@ -36,20 +36,20 @@ class Refusals:
         self._accepted_at: dict[tuple[ProxyId, str], int] = {}
         self.count = 0
 
-    def answered(self, proxy: ProxyId, answer: Accepted | Refused, offered: Iterable[Node]) -> Refusal | None:
-        """Take an answer about a type; `offered` are the nodes offered of it, and the one that says which those are."""
+    def accepted(self, proxy: ProxyId, type_url: str) -> None:
+        """Take an acceptance, which ends what was refused of the type before."""
+        key = (proxy, type_url)
+        self._accepted_at[key] = self._mesh.revision
+        self._standing.pop(key, None)
+
+    def refused(self, proxy: ProxyId, answer: Refused, offered: Iterable[Node]) -> Refusal:
+        """Take a refusal; `offered` are the nodes offered of the type, and the one that says which those are."""
         key = (proxy, answer.type_url)
-        match answer:
-            case Accepted():
-                self._accepted_at[key] = self._mesh.revision
-                self._standing.pop(key, None)
-                return None
-            case Refused():
-                causes = self._causes(offered, frozenset(answer.names), self._accepted_at.get(key, 0))
-                refusal = Refusal(proxy, answer.type_url, answer.names, answer.error, causes)
-                self._standing[key] = refusal
-                self.count += 1
-                return refusal
+        causes = self._causes(offered, frozenset(answer.names), self._accepted_at.get(key, 0))
+        refusal = Refusal(proxy, answer.type_url, answer.names, answer.error, causes)
+        self._standing[key] = refusal
+        self.count += 1
+        return refusal
 
     def forget(self, proxy: ProxyId) -> None:
         """Drop what is known of a proxy: it is gone."""

@@ -23,9 +23,9 @@ from lateen.xds.grpc.call import Call, HandlerFactory, Peer
 from lateen.xds.grpc.status import CallError, Status
 from lateen.xds.rate import NEW_STREAMS, Bucket, Rate
 from lateen.xds.resource import PUSH_ORDER, Offer
-from lateen.xds.stream import Accepted, AdsStream, Event, Refused, Response, Subscribed
+from lateen.xds.stream import Accepted, AdsStream, Event, Refused, Subscribed
 from lateen.xds.subscription import Subscription
-from lateen.xds.update import Updates
+from lateen.xds.update import Response, Updates
 from lateen.xds.variant import VARIANTS, Variant
 from lateen.xds.watch import TypeStatus
 
@@ -66,7 +66,7 @@ class Sent:
         self._others = Histogram(_SIZES)
 
     def note(self, response: Response) -> None:
-        self._by_type.get(response.type_url, self._others).observe(sum(map(len, response.pieces)))
+        self._by_type.get(response.type_url, self._others).observe(response.message.size)
 
     def by_type(self) -> Mapping[str, Histogram]:
         """Types that nothing was sent of are left out; those that only clients know of are one, of no name."""
@@ -193,7 +193,7 @@ class AdsConnection:
         for response in responses:
             self._sent_at[response.type_url] = time.time()
             self._sent.note(response)
-            self._call.send(response.pieces)
+            self._call.send(response.message)
         if self._patience is None and self._stream.waiting:
             self._wait()
 

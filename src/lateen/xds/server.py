@@ -16,6 +16,7 @@ from lateen.xds.grpc.call import HandlerFactory
 from lateen.xds.grpc.connection import GrpcConnection
 from lateen.xds.grpc.engine import EngineKind, Limits
 from lateen.xds.grpc.tls import TlsConnection
+from lateen.xds.grpc.turns import Turns
 from lateen.xds.listening import Address, Listener, listen
 
 
@@ -34,6 +35,7 @@ class GrpcServer:
         self.dropped: Counter[str] = Counter()
         """Connections that were given up, by reason."""
         self._limits = limits or Limits()
+        self._turns = Turns()
         self._connections: set[GrpcConnection] = set()
         self._listeners: list[Listener] = []
         self._gone = asyncio.Event()
@@ -49,7 +51,9 @@ class GrpcServer:
             context.set_alpn_protocols(["h2"])
 
         def protocol() -> asyncio.Protocol:
-            connection = GrpcConnection(self._handlers, self.engine, self._limits, self._joined, self._left)
+            connection = GrpcConnection(
+                self._handlers, self.engine, self._limits, self._turns, self._joined, self._left
+            )
             return connection if context is None else TlsConnection(context, connection)
 
         listener = await listen(address, protocol)

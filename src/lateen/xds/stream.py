@@ -30,10 +30,9 @@ import msgspec
 from lateen.xds.grpc.status import CallError, Status
 from lateen.xds.resource import CLUSTER, ENDPOINT, LISTENER, PUSH_ORDER, ROUTE, SECRET, Offer
 from lateen.xds.subscription import Ask, Edit, Names, Subscription, first, later
-from lateen.xds.update import Update, Updates
-from lateen.xds.variant import Removal, Request, Variant
-from lateen.xds.watch import Flight, TypeStatus, Watch
-from lateen.xds.wire import tail
+from lateen.xds.update import Response, Update, Updates
+from lateen.xds.variant import Request, Variant
+from lateen.xds.watch import TypeStatus, Watch
 
 USERS: Final[Mapping[str, tuple[str, ...]]] = {
     CLUSTER: (LISTENER, ROUTE),
@@ -81,30 +80,22 @@ class Refused(msgspec.Struct, frozen=True):
 Event = Subscribed | Accepted | Refused
 
 
-class Response:
-    """One response message as pieces to be written one after another; all but the last are shared between streams."""
-
-    __slots__ = ("nonce", "pieces", "type_url")
-
-    def __init__(self, type_url: str, nonce: str, pieces: tuple[bytes, ...]) -> None:
-        self.type_url = type_url
-        self.nonce = nonce
-        self.pieces = pieces
-
-
 class AdsStream:
     """One stream of discovery. `updates` is shared between streams; `take_events` gives what happened, once."""
 
-    __slots__ = ("_clusters", "_complete", "_events", "_offers", "_updates", "_variant", "_watches", "waiting")
+    __slots__ = ("_clusters", "_complete", "_events", "_left", "_offers", "_updates", "_variant", "_watches", "waiting")
 
     def __init__(self, variant: Variant, updates: Updates) -> None:
         self._variant = variant
         self._updates = updates
-        self._watches: list[Watch] = []
+        self._watches: dict[str, Watch] = {}
+        """In the order of sending."""
         self._offers: dict[str, Offer] = {}
         self._events: list[Event] = []
         self.waiting = False
         """Something to be sent waits for the client's answer, or for what it may still ask for."""
+        self._left = False
+        """Something waits, or lingers with the client: an answer may let it go on."""
         self._complete = False
         """A type that has not been asked for by now is one that the client does not use."""
         self._clusters: tuple[Update, ...] | None = ()
@@ -112,29 +103,31 @@ class AdsStream:
 
     def receive(self, request: Request) -> list[Response]:
         """Take a request and return what is to be sent now. Raises `CallError` for one that must end the stream."""
-        watch = self._watch(request.type_url)
+        watch = self._watches.get(request.type_url)
         if watch is None:
             self._open(request)
         else:
             if request.nonce:
                 self._answered(watch, request)
             self._resubscribe(watch, request.ask)
+            if not (self._left or watch.due):  # as nearly always
+                return []
         return self._advance()
 
     def offer(self, offers: Mapping[str, Offer]) -> list[Response]:
         """What is offered from now on, by type URL; types left out stay as they are."""
         self._offers.update(offers)
-        for watch in self._watches:
-            if watch.type_url in offers:
-                watch.offered = offers[watch.type_url]
+        for type_url, offer in offers.items():
+            watch = self._watches.get(type_url)
+            if watch is not None:
+                watch.offered = offer
         return self._advance()
 
     def release(self) -> list[Response]:
         """Wait no longer for any answer or request that is missing; what waited for it is returned."""
         self._complete = True
-        for watch in self._watches:
-            for flight in watch.flights:
-                flight.overdue = True
+        for watch in self._watches.values():
+            watch.overdue = True
         return self._advance(patient=False)
 
     def take_events(self) -> list[Event]:
@@ -147,7 +140,7 @@ class AdsStream:
         """Whether no answer is awaited, and nothing waits to be sent."""
         if self.waiting:
             return False
-        for watch in self._watches:  # noqa: SIM110  asked at every acknowledgement, where a generator is felt
+        for watch in self._watches.values():  # noqa: SIM110  asked at every acknowledgement, where a generator is felt
             if watch.flights:
                 return False
         return True
@@ -159,24 +152,18 @@ class AdsStream:
 
     def subscriptions(self) -> dict[str, Subscription]:
         """What is asked for, by type URL, in the order of sending."""
-        return {watch.type_url: watch.subscription for watch in self._watches}
+        return {type_url: watch.subscription for type_url, watch in self._watches.items()}
 
     @property
     def types(self) -> frozenset[str]:
         """The type URLs that have been asked for."""
-        return frozenset(watch.type_url for watch in self._watches)
+        return frozenset(self._watches)
 
     def status(self) -> dict[str, TypeStatus]:
         """By type URL, for every type asked for, in the order of sending."""
-        return {watch.type_url: watch.status() for watch in self._watches}
+        return {type_url: watch.status() for type_url, watch in self._watches.items()}
 
     # requests
-
-    def _watch(self, type_url: str) -> Watch | None:
-        for watch in self._watches:
-            if watch.type_url == type_url:
-                return watch
-        return None
 
     def _open(self, request: Request) -> None:
         """The first request of a type. Its nonce, if any, is that of an earlier stream."""
@@ -188,12 +175,12 @@ class AdsStream:
         if len(self._watches) >= MOST_TYPES:
             raise CallError(Status.RESOURCE_EXHAUSTED, f"more than {MOST_TYPES} types on one stream")
         _limit(type_url, ask)
-        watch = Watch(type_url, self._variant.removal(type_url))
+        watch = Watch(type_url, self._variant)
         watch.subscribe(first(type_url, ask), self._updates)
         watch.resume(ask)
         watch.offered = self._offers.get(type_url)
-        self._watches.append(watch)
-        self._watches.sort(key=lambda each: _ORDER.get(each.type_url, len(_ORDER)))
+        known = {**self._watches, type_url: watch}
+        self._watches = dict(sorted(known.items(), key=lambda each: _ORDER.get(each[0], len(_ORDER))))
         if type_url == ENDPOINT:
             self._forget_assignments(watch)
         self._events.append(Subscribed(type_url))
@@ -227,30 +214,32 @@ class AdsStream:
     def _advance(self, patient: bool = True) -> list[Response]:
         """Everything that may be sent now. Finding that there is nothing to send may settle a type others wait for."""
         responses: list[Response] = []
-        progress = True
-        while progress:
-            progress = self.waiting = False
-            for watch in self._watches:
+        progress = self._left = True
+        while progress and self._left:
+            progress = self.waiting = self._left = False
+            for watch in self._watches.values():
                 if watch.due:
                     if watch.busy or (patient and self._held_back(watch)):
-                        self.waiting = True
-                    else:
-                        self._send(watch, responses)
-                        progress = True
-                elif watch.lingering and watch.offered is not None and not watch.busy:
-                    if self._unused(watch):
-                        self._send_gone(watch, responses)
-                        progress = True
-                    elif not self._complete:
-                        self.waiting = True
+                        self.waiting = self._left = True
+                        continue
+                    self._send(watch, responses)
+                    progress = True
+                elif not watch.lingering:
+                    continue
+                elif not watch.busy and self._unused(watch):
+                    self._send_gone(watch, responses)
+                    progress = True
+                elif not (watch.busy or self._complete):
+                    self.waiting = True
+                self._left = self._left or watch.due or bool(watch.lingering)
         return responses
 
     def _held_back(self, watch: Watch) -> bool:
         """A first answer does not wait if the client has nothing yet that could break."""
-        if watch.empty_handed:
+        needs = NEEDS.get(watch.type_url)
+        if needs is None or watch.empty_handed:
             return False
-        needs = NEEDS.get(watch.type_url, ())
-        return any(need is not None and need.busy for need in map(self._watch, needs))
+        return any(need is not None and need.busy for need in map(self._watches.get, needs))
 
     def _unused(self, watch: Watch) -> bool:
         """Nothing that the client has can use what it should have no more.
@@ -258,7 +247,7 @@ class AdsStream:
         A client that reconnects asks for one type after another, and has brought the users of what is gone with it.
         """
         absent_is_unused = self._complete or not watch.resumed
-        users = map(self._watch, USERS.get(watch.type_url, ()))
+        users = map(self._watches.get, USERS.get(watch.type_url, ()))
         return all(absent_is_unused if user is None else user.quiet for user in users)
 
     def _send(self, watch: Watch, responses: list[Response]) -> None:
@@ -268,25 +257,18 @@ class AdsStream:
         if watch.lingering and self._unused(watch):
             found += watch.collect_gone(self._updates)
         if found or watch.fresh:
-            responses.append(self._response(watch, found))
+            responses.append(watch.dispatch(found, self._updates))
 
     def _send_gone(self, watch: Watch, responses: list[Response]) -> None:
         found = watch.collect_gone(self._updates)
         if found:
-            responses.append(self._response(watch, found))
-
-    def _response(self, watch: Watch, updates: tuple[Update, ...]) -> Response:
-        flight = watch.dispatch(updates)
-        body, version = self._variant.body, flight.version
-        bodies = tuple(body(update) for update in watch.contents(updates, self._updates) if update.changed)
-        gone = sorted(flight.gone) if watch.removal is Removal.LISTED else ()
-        return Response(watch.type_url, flight.nonce, (*bodies, tail(watch.type_url, version, flight.nonce, gone)))
+            responses.append(watch.dispatch(found, self._updates))
 
     # warming
 
     def _rewarm(self, clusters: Iterable[Update]) -> None:
         """Send the load assignments of sent clusters again. Their names are those of the clusters."""
-        endpoints = self._watch(ENDPOINT)
+        endpoints = self._watches.get(ENDPOINT)
         if endpoints is not None:
             for update in clusters:
                 endpoints.distrust(update.names)
@@ -301,7 +283,7 @@ class AdsStream:
         Envoy asks for clusters first, unless a cluster of the earlier stream is still warming; then it does not ask for
         clusters before that one has its load assignment, even if it had the same one before the cluster changed.
         """
-        if self._clusters is None or self._watch(CLUSTER) is None:
+        if self._clusters is None or CLUSTER not in self._watches:
             endpoints.distrust(endpoints.subscription.names)
         else:
             for update in self._clusters:
@@ -321,7 +303,7 @@ def _limit(type_url: str, ask: Ask, names: int = 0) -> None:
         raise CallError(Status.RESOURCE_EXHAUSTED, f"{type_url}: more than {MOST_NAMES} names on one stream")
 
 
-def _refusal(watch: Watch, flight: Flight, blamed: frozenset[str]) -> Refused:
-    versions = {r.name: r.version for update in flight.updates for r in update.changed if r.name in blamed}
+def _refusal(watch: Watch, flight: Response, blamed: frozenset[str]) -> Refused:
+    versions = {r.name: r.version for update in flight.told for r in update.changed if r.name in blamed}
     names = tuple(sorted(blamed))
     return Refused(watch.type_url, names, tuple(versions.get(name, b"") for name in names), watch.error)

@@ -71,7 +71,7 @@ def first(type_url: str, ask: Ask) -> Change:
         case Names(names=names):
             unspoken = not names and type_url in WILDCARD_TYPES
             wildcard = unspoken or WILDCARD in names
-            named = names - {WILDCARD}
+            named = names - {WILDCARD} if WILDCARD in names else names
             return Change(Subscription(wildcard, named, unspoken), named, everything=wildcard)
         case _:
             assert_never(ask)

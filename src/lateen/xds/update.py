@@ -6,15 +6,15 @@ offer is a join of a shared part and an own part, and each part's updates are wo
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Final
+from weakref import WeakValueDictionary
 
+from lateen.xds.grpc.message import Message
 from lateen.xds.resource import EMPTY_OFFER, Offer, Resource, difference
 from lateen.xds.subscription import NOTHING, Subscription
-from lateen.xds.wire import version_text
-
-Encoder = Callable[[str, Iterable[Resource]], bytes]
-"""Resources of a type as they stand in a response of one variant."""
+from lateen.xds.variant import Removal, Variant
+from lateen.xds.wire import Encoder, tail, version_text
 
 _WIDEST_JOIN = 64
 """Offers of at most so many parts, all of them offers, are compared part by part."""
@@ -66,8 +66,41 @@ class Update:
         return 256 + sum(200 + sum(map(len, resource.pieces)) for resource in self.changed)
 
 
+class Response:
+    """One response, made once for all streams that are sent the same. `told` is what it tells of."""
+
+    __slots__ = ("__weakref__", "gone", "message", "nonce", "number", "offer", "told", "type_url", "version")
+
+    def __init__(
+        self,
+        variant: Variant,
+        type_url: str,
+        offer: Offer,
+        told: tuple[Update, ...],
+        carried: tuple[Update, ...],
+        number: int,
+    ) -> None:
+        self.type_url = type_url
+        self.offer = offer
+        self.told = told
+        self.version = version_text(offer.version)
+        """The version of the offer that it was made from."""
+        self.number = number
+        self.nonce = str(number)
+        self.gone = NOTHING.union(*(update.gone for update in told))
+        listed = sorted(self.gone) if variant.removal(type_url) is Removal.LISTED else ()
+        bodies = [update.encoded(variant.encoder) for update in carried if update.changed]
+        self.message = Message(*bodies, tail(type_url, self.version, self.nonce, listed))
+
+    def names(self) -> frozenset[str]:
+        """Everything it tells of."""
+        return self.gone.union(*(update.names for update in self.told))
+
+
 class Updates:
-    """The updates that streams have asked for lately, up to `capacity` bytes of them. One serves all streams."""
+    """The updates that streams have asked for lately, up to `capacity` bytes of them, and every response that some
+    stream has not answered yet. One serves all streams.
+    """
 
     def __init__(self, capacity: int = 64 << 20) -> None:
         self._capacity: Final = capacity
@@ -75,6 +108,29 @@ class Updates:
         self._kept: OrderedDict[Hashable, tuple[tuple[Update, ...], int]] = OrderedDict()
         self._subscriptions: OrderedDict[Subscription, Subscription] = OrderedDict()
         self._versions: OrderedDict[bytes, dict[str, str]] = OrderedDict()
+        self._responses: WeakValueDictionary[Hashable, Response] = WeakValueDictionary()
+        self._number = 0
+
+    def response(
+        self,
+        variant: Variant,
+        type_url: str,
+        offer: Offer,
+        told: tuple[Update, ...],
+        carried: tuple[Update, ...],
+        after: int,
+    ) -> Response:
+        """The response that tells of these updates by carrying those; its number is higher than `after`.
+
+        A nonce only needs to differ from earlier ones of its stream, so streams that are at the same place share it,
+        and with it the whole message and its acknowledgement.
+        """
+        key = (variant, type_url, offer.version, told, carried)
+        found = self._responses.get(key)
+        if found is None or found.number <= after:
+            self._number += 1
+            found = self._responses[key] = Response(variant, type_url, offer, told, carried, self._number)
+        return found
 
     def between(self, type_url: str, old: Offer, new: Offer, wanted: Subscription) -> tuple[Update, ...]:
         """What a client that holds `old`, as far as it wants it, lacks of `new`."""

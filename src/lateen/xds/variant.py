@@ -1,14 +1,17 @@
 """The two variants of the protocol, and everything in which they differ: how requests read, what responses look like.
 
-    bytes -> Variant.request -> Request -> AdsStream -> Response, its resources encoded by Variant.body
+    bytes -> Variant.request -> Request -> AdsStream -> Response, its resources encoded by Variant.encoder
 
 *Delta* requests edit a subscription, and responses list what changed and what is removed. *State of the world* requests
 give the whole list of names each time. Its responses are everything the client is to have of clusters and listeners;
 of other types they carry what changed, since there absence says nothing, and removals cannot be told at all.
 """
 
+from collections import OrderedDict
+from collections.abc import Callable
 from enum import Enum
 from typing import Final, Protocol
+from weakref import WeakValueDictionary
 
 import msgspec
 from envoy.config.core.v3.base_pb2 import Node
@@ -18,11 +21,11 @@ from google.protobuf.message import DecodeError
 from lateen.xds.grpc.status import CallError, Status
 from lateen.xds.resource import WILDCARD_TYPES
 from lateen.xds.subscription import NOTHING, Ask, Edit, Names
-from lateen.xds.update import Update
-from lateen.xds.wire import delta_resources, world_resources
+from lateen.xds.wire import Encoder, delta_resources, world_resources
 
 ADS_SERVICE: Final = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 _NO_EDIT: Final = Edit()
+_END_BYTES: Final = 256
 
 
 class Removal(Enum):
@@ -52,20 +55,53 @@ class Variant(Protocol):
     path: str
     """Its gRPC method."""
 
+    @property
+    def encoder(self) -> Encoder:
+        """How resources stand in a response."""
+
     def request(self, message: bytes) -> Request:
         """Read a request. Raises `CallError` if it is none."""
 
     def removal(self, type_url: str) -> Removal:
         """How removals of that type are told."""
 
-    def body(self, update: Update) -> bytes:
-        """The changed resources of an update as they stand in a response; the same bytes object each time."""
+
+class _Reader:
+    """Reads requests, and answers that are equal once: streams in lockstep answer alike.
+
+    Known answers, up to `capacity` bytes of them, are found by length and both ends, one of which has the nonce: to
+    hash the thousands of names in each answer of the state of the world would take longer than to compare them.
+    """
+
+    def __init__(self, parse: Callable[[bytes], Request], capacity: int = 8 << 20) -> None:
+        self._parse = parse
+        self._capacity: Final = capacity
+        self._used = 0
+        self._known: OrderedDict[tuple[int, bytes, bytes], tuple[bytes, Request]] = OrderedDict()
+
+    def __call__(self, message: bytes) -> Request:
+        key = len(message), message[:_END_BYTES], message[-_END_BYTES:]
+        known = self._known.get(key)
+        if known is not None and known[0] == message:
+            return known[1]
+        request = self._parse(message)
+        if known is None and request.nonce and request.node is None:
+            self._known[key] = message, request
+            self._used += len(message)
+            while self._used > self._capacity:
+                _, (dropped, _) = self._known.popitem(last=False)
+                self._used -= len(dropped)
+        return request
 
 
 class _Delta:
     path = f"/{ADS_SERVICE}/DeltaAggregatedResources"
+    encoder: Encoder = staticmethod(delta_resources)
 
-    def request(self, message: bytes) -> Request:
+    def __init__(self) -> None:
+        self.request = _Reader(self._parse)
+
+    def _parse(self, message: bytes) -> Request:
         try:
             request = DeltaDiscoveryRequest.FromString(message)
         except DecodeError as error:
@@ -78,26 +114,30 @@ class _Delta:
     def removal(self, _type_url: str) -> Removal:
         return Removal.LISTED
 
-    def body(self, update: Update) -> bytes:
-        return update.encoded(delta_resources)
-
 
 class _World:
     path = f"/{ADS_SERVICE}/StreamAggregatedResources"
+    encoder: Encoder = staticmethod(world_resources)
 
-    def request(self, message: bytes) -> Request:
+    def __init__(self) -> None:
+        self.request = _Reader(self._parse)
+        self._names: WeakValueDictionary[int, frozenset[str]] = WeakValueDictionary()
+
+    def _parse(self, message: bytes) -> Request:
         try:
             request = DiscoveryRequest.FromString(message)
         except DecodeError as error:
             raise CallError(Status.INVALID_ARGUMENT, "the message is not a DiscoveryRequest") from error
-        names = request.resource_names
-        return _request(request, Names(frozenset(names) if names else NOTHING, request.version_info))
+        names = frozenset(request.resource_names) or NOTHING
+        return _request(request, Names(self._shared(names), request.version_info))
+
+    def _shared(self, names: frozenset[str]) -> frozenset[str]:
+        """An equal set that others have already, if any: the same one is quickly seen to be equal."""
+        known = self._names.setdefault(hash(names), names)
+        return known if known == names else names
 
     def removal(self, type_url: str) -> Removal:
         return Removal.BY_ABSENCE if type_url in WILDCARD_TYPES else Removal.UNTOLD
-
-    def body(self, update: Update) -> bytes:
-        return update.encoded(world_resources)
 
 
 def _request(request: DeltaDiscoveryRequest | DiscoveryRequest, ask: Ask) -> Request:

@@ -13,8 +13,8 @@ import msgspec
 from lateen.xds.resource import EMPTY_OFFER, Offer
 from lateen.xds.rest import Rest
 from lateen.xds.subscription import NOTHING, UNSUBSCRIBED, Ask, Change, Edit, Names, Subscription
-from lateen.xds.update import Update, Updates
-from lateen.xds.variant import Removal
+from lateen.xds.update import Response, Update, Updates
+from lateen.xds.variant import Removal, Variant
 from lateen.xds.wire import version_text
 
 _MOST_FLIGHTS = 4
@@ -42,39 +42,19 @@ class TypeStatus(msgspec.Struct, frozen=True):
     refused: tuple[str, ...]
 
 
-class Flight:
-    """A response on its way: sent, not yet answered. One that is `overdue` holds up nothing any more."""
-
-    __slots__ = ("gone", "nonce", "offer", "overdue", "updates")
-
-    def __init__(self, nonce: str, offer: Offer, updates: tuple[Update, ...], gone: frozenset[str]) -> None:
-        self.nonce = nonce
-        self.offer = offer
-        self.updates = updates
-        self.gone = gone
-        self.overdue = False
-
-    @property
-    def version(self) -> str:
-        """The version of the offer that the response was made from."""
-        return version_text(self.offer.version)
-
-    def names(self) -> frozenset[str]:
-        """Everything the response spoke of."""
-        return self.gone.union(*(update.names for update in self.updates))
-
-
 class Watch:
     """The state of one type. `sent` is the offer that has been sent, except for what the other fields say."""
 
     __slots__ = (
-        "_held", "_nonces", "_refused", "_rest", "_retries", "accepted", "error", "flights", "fresh",
-        "lingering", "nonce_accepted", "offered", "owed", "removal", "resumed", "sent", "subscription", "type_url",
+        "_held", "_number", "_refused", "_rest", "_retries", "_variant", "accepted", "error", "flights", "fresh",
+        "lingering", "nonce_accepted", "offered", "overdue", "owed", "removal", "resumed", "sent", "subscription",
+        "type_url",
     )  # fmt: skip
 
-    def __init__(self, type_url: str, removal: Removal) -> None:
+    def __init__(self, type_url: str, variant: Variant) -> None:
         self.type_url: Final = type_url
-        self.removal: Final = removal
+        self.removal: Final = variant.removal(type_url)
+        self._variant = variant
         self.subscription: Subscription = UNSUBSCRIBED
         self.offered: Offer | None = None
         self.sent: Offer = EMPTY_OFFER
@@ -84,17 +64,20 @@ class Watch:
         """Names that are offered no more and that the client still has."""
         self.fresh = False
         """The wildcard is newly subscribed: an answer is due, if only an empty one."""
-        self.flights: list[Flight] = []
+        self.flights: list[Response] = []
+        """Responses on their way: sent, not yet answered."""
+        self.overdue = False
+        """What is on its way holds up nothing any more."""
         self.accepted = ""
         self.nonce_accepted = ""
         self.error = ""
         self.resumed = False
         """The client brought something from an earlier stream."""
         self._held: Mapping[str, str] = {}
-        self._rest = Rest() if removal is Removal.BY_ABSENCE else None
+        self._rest = Rest() if self.removal is Removal.BY_ABSENCE else None
         self._refused: dict[str, bytes] = {}
         self._retries: list[frozenset[str]] = []
-        self._nonces = 0
+        self._number = 0
 
     # what the client asks
 
@@ -139,7 +122,7 @@ class Watch:
     @property
     def busy(self) -> bool:
         """A response is on its way and may still be answered soon."""
-        return bool(self.flights) and not self.flights[-1].overdue
+        return bool(self.flights) and not self.overdue
 
     @property
     def due(self) -> bool:
@@ -159,7 +142,7 @@ class Watch:
     @property
     def empty_handed(self) -> bool:
         """The client cannot have anything of this type."""
-        return not (self._nonces or self.resumed)
+        return not (self._number or self.resumed)
 
     # what to send
 
@@ -174,11 +157,19 @@ class Watch:
             names = self._retries.pop(0)
             wanted = names if self.subscription.wildcard else names & self.subscription.names
             return self._named(updates, self.sent, wanted)
-        self._resume(offer, updates)
-        found = list(updates.between(self.type_url, self.sent, offer, self.subscription))
+        if self._held:
+            self._resume(offer, updates)
+        found = updates.between(self.type_url, self.sent, offer, self.subscription)
+        self.sent = offer
+        if self.owed or self.lingering or self._refused or any(update.gone for update in found):
+            return self._adjusted(found, offer, updates)
+        return found
+
+    def _adjusted(self, found: tuple[Update, ...], offer: Offer, updates: Updates) -> tuple[Update, ...]:
+        """What was found, as it is for a client with exceptions, together with what the client is owed."""
         if self.lingering or any(update.gone for update in found):
             self._linger(found)
-            found = [Update(u.type_url, u.changed) if u.gone else u for u in found]
+            found = tuple(Update(u.type_url, u.changed) if u.gone else u for u in found)
         if self._refused:
             found = self._without_refused(found, offer)
         if self.owed:
@@ -187,7 +178,7 @@ class Watch:
                 owed = owed.difference(self._refused)
             found += self._named(updates, offer, owed)
             self.lingering -= owed
-        self.sent, self.owed = offer, NOTHING
+            self.owed = NOTHING
         return tuple(update for update in found if update.changed or update.gone)
 
     def collect_gone(self, updates: Updates) -> tuple[Update, ...]:
@@ -197,27 +188,25 @@ class Watch:
         names, self.lingering = self.lingering, NOTHING
         return self._named(updates, offer, names)
 
-    def dispatch(self, updates: tuple[Update, ...]) -> Flight:
-        """Note a response as sent. One that is everything carries again what earlier ones carried unanswered."""
-        self._nonces += 1
-        self.fresh = False
+    def dispatch(self, found: tuple[Update, ...], updates: Updates) -> Response:
+        """The response that tells of what was found, from now on on its way.
+
+        One that is everything carries again what earlier ones carried unanswered.
+        """
+        told = carried = found
         if self._rest is not None:
-            updates += tuple(update for flight in self.flights for update in flight.updates)
-        gone = frozenset().union(*(update.gone for update in updates))
-        flight = Flight(str(self._nonces), self.sent, updates, gone)
-        self.flights = [*self.flights[1 - _MOST_FLIGHTS :], flight]
-        return flight
+            told += tuple(update for flight in self.flights for update in flight.told)
+            carried = self._everything(updates, self._rest)
+        response = updates.response(self._variant, self.type_url, self.sent, told, carried, self._number)
+        self._number = response.number
+        self.flights = [*self.flights[1 - _MOST_FLIGHTS :], response]
+        self.fresh = self.overdue = False
+        return response
 
-    def contents(self, found: tuple[Update, ...], updates: Updates) -> tuple[Update, ...]:
-        """What a response that tells of the found updates carries: they, or all that the client is to have."""
-        if self._rest is None:
-            return found
-        exceptions = self._exceptions()
-        return updates.whole(self.type_url, self.sent, self.subscription, exceptions, self._rest.of(exceptions))
-
-    def _exceptions(self) -> frozenset[str]:
-        """Names of which the client does not have, or is not to have, what was sent."""
-        return self.lingering.union(self._refused, *self._retries)
+    def _everything(self, updates: Updates, rest: Rest) -> tuple[Update, ...]:
+        """All that the client is to have. Of `exceptions` it has not, or is not to have, what was sent."""
+        exceptions = self.lingering.union(self._refused, *self._retries)
+        return updates.whole(self.type_url, self.sent, self.subscription, exceptions, rest.of(exceptions))
 
     def _named(self, updates: Updates, offer: Offer, names: frozenset[str]) -> tuple[Update, ...]:
         if not names:
@@ -230,8 +219,6 @@ class Watch:
 
     def _resume(self, offer: Offer, updates: Updates) -> None:
         """Go on from the versions that the client holds from an earlier stream."""
-        if not self._held:
-            return
         held, self._held = self._held, {}
         self.sent = offer
         versions = updates.versions(offer)
@@ -243,7 +230,7 @@ class Watch:
         self.lingering = frozenset(n for n in held if self.subscription.covers(n) and n not in versions)
         self.owed |= {name for name in wanted - self.lingering if not _holds(held, versions, offer, name)}
 
-    def _linger(self, found: list[Update]) -> None:
+    def _linger(self, found: tuple[Update, ...]) -> None:
         """Note what is gone. A name may be gone from one part of the offer and be in another."""
         present = NOTHING.union(*(update.names for update in found))
         gone = NOTHING.union(*(update.gone for update in found)) - present
@@ -251,16 +238,16 @@ class Watch:
         if self._rest is not None:
             self._rest.keep(gone)
 
-    def _without_refused(self, found: list[Update], offer: Offer) -> list[Update]:
+    def _without_refused(self, found: tuple[Update, ...], offer: Offer) -> tuple[Update, ...]:
         same = {
             n for n, version in self._refused.items() if (now := offer.get(n)) is not None and now.version == version
         }
         self._refused = {name: self._refused[name] for name in same}
-        return [update.without(frozenset(same)) for update in found] if same else found
+        return tuple(update.without(frozenset(same)) for update in found) if same else found
 
     # what the client answers
 
-    def answered(self, nonce: str) -> Flight | None:
+    def answered(self, nonce: str) -> Response | None:
         """The response of that nonce, from now on answered; None if none is awaited."""
         for position, flight in enumerate(self.flights):
             if flight.nonce == nonce:
@@ -268,7 +255,7 @@ class Watch:
                 return flight
         return None
 
-    def accept(self, flight: Flight) -> None:
+    def accept(self, flight: Response) -> None:
         """The client has accepted a response."""
         self.accepted, self.nonce_accepted = flight.version, flight.nonce
         if self._rest is not None:
@@ -277,7 +264,7 @@ class Watch:
         if not self._refused and not self._retries:
             self.error = ""
 
-    def refuse(self, flight: Flight, error: str) -> frozenset[str]:
+    def refuse(self, flight: Response, error: str) -> frozenset[str]:
         """The client has refused a response; the names that are to blame, empty as long as that is not known.
 
         A client refuses a response as a whole, and may not have applied its other resources either. Where it does not
@@ -297,7 +284,7 @@ class Watch:
             return NOTHING
         else:
             blamed = frozenset(names)
-        for update in flight.updates:
+        for update in flight.told:
             for resource in update.changed:
                 if resource.name in blamed and self.sent.get(resource.name) in (resource, None):
                     self._refused[resource.name] = resource.version
@@ -311,9 +298,9 @@ class Watch:
         return TypeStatus(
             wildcard=self.subscription.wildcard,
             names=len(self.subscription.names),
-            nonce_sent=str(self._nonces) if self._nonces else "",
+            nonce_sent=str(self._number) if self._number else "",
             nonce_accepted=self.nonce_accepted,
-            version_sent=version_text(self.sent.version) if self._nonces else "",
+            version_sent=version_text(self.sent.version) if self._number else "",
             version_accepted=self.accepted,
             synced=self.quiet and not self.flights and self.offered is not None,
             error=self.error,

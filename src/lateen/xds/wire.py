@@ -1,15 +1,17 @@
-"""Discovery responses as bytes: shared bodies encoded once, and a small tail for each stream.
+"""Discovery responses as bytes: bodies that responses share, encoded once, and a small tail for each.
 
 A serialised protobuf message may be put together from the serialised fields in any order and any grouping, so a
-response is the concatenation of bodies (the repeated `resources`) and a tail (everything that differs between streams).
+response is the concatenation of bodies (the repeated `resources`) and a tail (everything else).
 Field numbers are those of envoy.service.discovery.v3.
 """
 
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from lateen.xds.resource import Resource
+
+Encoder = Callable[[str, Iterable[Resource]], bytes]
+"""Resources of a type as they stand in a response of one variant."""
 
 _LENGTH_DELIMITED: Final = 2
 _SMALL: Final = tuple(bytes((value,)) for value in range(0x80))
@@ -68,13 +70,8 @@ def tail(type_url: str, version: str, nonce: str, removed: Iterable[str] = ()) -
 
     Field numbers are the same in both: version 1, type URL 4, nonce 5; `removed_resources` is 6.
     """
-    return b"".join((_offered(type_url, version), _text(5, nonce), *[_text(6, name) for name in removed]))
-
-
-@lru_cache(maxsize=64)
-def _offered(type_url: str, version: str) -> bytes:
-    """The part of the tail that streams at the same offer share."""
-    return _text(1, version) + _text(4, type_url)
+    fields = (_text(1, version), _text(4, type_url), _text(5, nonce))
+    return b"".join((*fields, *[_text(6, name) for name in removed]))
 
 
 def _any_head(type_url: str, resource: Resource) -> tuple[int, bytes]:

@@ -6,7 +6,7 @@ from lateen.control_plane.refusals import Refusals
 from lateen.model.views import views
 from lateen.translate.catalogue import questions
 from lateen.xds.resource import LISTENER, ROUTE
-from lateen.xds.stream import Accepted, Refused
+from lateen.xds.stream import Refused
 
 CLIENT = proxy("client")
 REFUSED = Refused(ROUTE, ("9080",), (b"1",), "no such thing")
@@ -26,10 +26,10 @@ def routes(found: World) -> list[object]:
 def test_what_changed_since_the_last_acceptance_is_to_blame() -> None:
     mesh = world()
     refusals = Refusals(mesh.mesh)
-    refusals.answered(CLIENT.id, Accepted(ROUTE, "1"), routes(mesh))
+    refusals.accepted(CLIENT.id, ROUTE)
     mesh.apply(virtual_service("reviews", [{"route": [{"destination": {"host": "reviews"}}]}]))
     mesh.settle()
-    refusal = refusals.answered(CLIENT.id, REFUSED, routes(mesh))
+    refusal = refusals.refused(CLIENT.id, REFUSED, routes(mesh))
     assert refusal is not None
     assert [str(ref) for ref in refusal.causes] == ["VirtualService default/reviews"]
     assert [str(diagnostic) for diagnostic in refusals.diagnostics()] == [
@@ -42,7 +42,7 @@ def test_of_what_came_together_routing_is_to_blame_first() -> None:
     rule = virtual_service("reviews", [{"route": [{"destination": {"host": "reviews"}}]}])
     mesh = World(service("reviews"), rule)
     mesh.connect(CLIENT)
-    refusal = Refusals(mesh.mesh).answered(CLIENT.id, REFUSED, routes(mesh))
+    refusal = Refusals(mesh.mesh).refused(CLIENT.id, REFUSED, routes(mesh))
     assert refusal is not None
     assert [str(ref) for ref in refusal.causes] == ["VirtualService default/reviews"]
 
@@ -52,14 +52,14 @@ def test_what_makes_a_resource_be_offered_is_to_blame_where_nothing_in_it_change
     mesh = World(gateway("old", 8080))
     mesh.connect(edge)
     refusals = Refusals(mesh.mesh)
-    refusals.answered(edge.id, Accepted(LISTENER, "1"), ())
+    refusals.accepted(edge.id, LISTENER)
     mesh.apply(gateway("new", 9999))
     mesh.settle()
     asked = questions(mesh.views(edge))[LISTENER]
     offered = [mesh.mesh.watch(function, *arguments) for function, arguments in asked]
     mesh.settle()
     offered.append(mesh.mesh.watch(views, edge.id))
-    refusal = refusals.answered(edge.id, Refused(LISTENER, ("0.0.0.0_9999",), (b"1",), "cannot bind"), offered)
+    refusal = refusals.refused(edge.id, Refused(LISTENER, ("0.0.0.0_9999",), (b"1",), "cannot bind"), offered)
     assert refusal is not None
     assert [str(ref) for ref in refusal.causes] == ["Gateway default/new"]
 
@@ -68,10 +68,10 @@ def test_an_acceptance_ends_a_refusal_and_so_does_leaving() -> None:
     mesh = world()
     refusals = Refusals(mesh.mesh)
     for end in (
-        lambda: refusals.answered(CLIENT.id, Accepted(ROUTE, "2"), routes(mesh)),
+        lambda: refusals.accepted(CLIENT.id, ROUTE),
         lambda: refusals.forget(CLIENT.id),
     ):
-        refusals.answered(CLIENT.id, REFUSED, routes(mesh))
+        refusals.refused(CLIENT.id, REFUSED, routes(mesh))
         assert len(refusals.standing()) == 1
         end()
         assert refusals.standing() == []
@@ -83,10 +83,10 @@ def test_equal_refusals_are_told_once() -> None:
     mesh.connect(other)
     refusals = Refusals(mesh.mesh)
     for each in (CLIENT, other):
-        refusals.answered(each.id, Accepted(ROUTE, "1"), routes(mesh))
+        refusals.accepted(each.id, ROUTE)
     mesh.apply(virtual_service("reviews", [{"route": [{"destination": {"host": "reviews"}}]}]))
     mesh.settle()
     for each in (CLIENT, other):
-        refusals.answered(each.id, REFUSED, routes(mesh))
+        refusals.refused(each.id, REFUSED, routes(mesh))
     (diagnostic,) = refusals.diagnostics()
     assert diagnostic.message.startswith("2 proxies refuse what this means (RDS)")

@@ -3,9 +3,9 @@ import pytest
 from lateen.xds.grpc.status import CallError, Status
 from lateen.xds.resource import CLUSTER, ENDPOINT, LISTENER, Offer, Resource
 from lateen.xds.stream import MOST_TYPES, Accepted, AdsStream, Refused, Subscribed
-from lateen.xds.subscription import Edit
+from lateen.xds.subscription import Edit, Names
 from lateen.xds.update import Updates
-from lateen.xds.variant import DELTA, Request
+from lateen.xds.variant import DELTA, VARIANTS, Request, Variant
 
 
 def offer(**contents: str) -> Offer:
@@ -74,9 +74,48 @@ def test_a_stream_keeps_the_offer_and_no_list_of_its_own() -> None:
     for stream in streams:
         stream.offer({ENDPOINT: offered})
         (response,) = stream.receive(request(ENDPOINT, *names))
-        bodies.add(id(response.pieces[0]))
+        bodies.add(id(response.message))
         stream.receive(request(ENDPOINT, nonce="1"))
     assert len(bodies) == 1
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=["delta", "state of the world"])
+def test_streams_in_lockstep_are_sent_one_message_made_once(variant: Variant) -> None:
+    updates = Updates()
+    streams = [AdsStream(variant, updates) for _ in range(5)]
+    for content in "12":
+        sent = [stream.offer({CLUSTER: offer(a=content)}) or stream.receive(named(variant)) for stream in streams]
+        (message,) = {response.message for responses in sent for response in responses}
+        for stream in streams:
+            assert stream.receive(named(variant, nonce=sent[0][0].nonce)) == []
+            assert stream.status()[CLUSTER].synced
+    late = AdsStream(variant, updates)
+    late.offer({CLUSTER: offer(a="2")})
+    assert late.receive(named(variant))[0].message is not message
+
+
+def named(variant: Variant, nonce: str = "") -> Request:
+    return Request(CLUSTER, Edit() if variant is DELTA else Names(), nonce)
+
+
+def test_a_response_is_forgotten_once_no_stream_awaits_an_answer_to_it() -> None:
+    updates = Updates()
+    stream, other = (AdsStream(DELTA, updates) for _ in range(2))
+    nonces = []
+    for each in (stream, other):
+        each.offer({CLUSTER: offer(a="1")})
+        nonces.append(each.receive(request(CLUSTER))[0].nonce)
+        each.receive(request(CLUSTER, nonce=nonces[-1]))
+    assert len(set(nonces)) == 2
+
+
+def test_no_nonce_comes_twice_on_a_stream_even_if_what_is_sent_does() -> None:
+    stream = AdsStream(DELTA, Updates())
+    stream.receive(request(CLUSTER))
+    sent = [
+        response for content in "121212" for response in (*stream.offer({CLUSTER: offer(a=content)}), *stream.release())
+    ]
+    assert len(sent) == len({response.nonce for response in sent}) == 6
 
 
 def test_a_client_that_never_answers_is_not_sent_more_than_it_is_released_for() -> None:

@@ -22,6 +22,7 @@ from lateen.common.addresses import is_local
 from lateen.control_plane.debug.page import Page
 from lateen.control_plane.debug.pages import ROOT
 from lateen.xds.grpc.call import Call, Handler, HandlerFactory, Peer
+from lateen.xds.grpc.message import Message
 from lateen.xds.grpc.status import CallError, Status
 from lateen.xds.subscription import Ask, Names
 from lateen.xds.variant import DELTA, VARIANTS, Request, Variant
@@ -100,7 +101,7 @@ class _DebugStream:
 
     async def _answer(self, request: Request) -> None:
         try:
-            self._call.send((self._response(request.type_url, await self._resources(request)),))
+            self._call.send(Message(self._response(request.type_url, await self._resources(request))))
         except CallError as error:
             self._call.finish(error.status, error.message)
 

@@ -8,18 +8,16 @@ with its own status, anything else as an internal error that is logged.
 import math
 import re
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 from urllib.parse import quote
 
 import msgspec
 
 from lateen.xds.grpc.engine import Engine, Headers, Limits, Reset
-from lateen.xds.grpc.message import PREFIX_SIZE, MessageReader, prefix
+from lateen.xds.grpc.message import Message, MessageReader
 from lateen.xds.grpc.status import CallError, Status
 
-_JOINED: Final = 16 << 10
-"""Messages up to this size are written as one piece; the pieces of larger ones are not copied together."""
 _FED: Final = 64 << 10
 """The engine is given so much of a body at a time, so that a slow reader does not hold copies of what others share."""
 
@@ -107,17 +105,12 @@ class Call:
 
     # for handlers
 
-    def send(self, pieces: Sequence[bytes]) -> None:
-        """Send one message that consists of these pieces. Nothing is sent after `finish`."""
+    def send(self, message: Message) -> None:
+        """Send one message. Nothing is sent after `finish`."""
         if self._final is not None:
             return
-        size = sum(map(len, pieces))
-        if size <= _JOINED:
-            self._outbox.append(b"".join((prefix(size), *pieces)))
-        else:
-            self._outbox.append(prefix(size))
-            self._outbox.extend(memoryview(piece) for piece in pieces if piece)
-        self._waiting += size + PREFIX_SIZE
+        self._outbox.extend(message.pieces)
+        self._waiting += message.size
         if self._waiting > self._limits.max_unsent_bytes:
             self.abandon(Status.RESOURCE_EXHAUSTED, f"{self._waiting} bytes wait to be read")
         else:
@@ -261,7 +254,7 @@ class _Unary:
     def ended(self) -> None:
         if self._request is None:
             raise CallError(Status.INTERNAL, "no message in a unary call")
-        self._call.send((self._answer(self._request, self._call),))
+        self._call.send(Message(self._answer(self._request, self._call)))
         self._call.finish()
 
     def lost(self) -> None:

@@ -16,6 +16,7 @@ from typing import Final, cast
 from lateen.xds.grpc.call import Call, HandlerFactory, Peer
 from lateen.xds.grpc.engine import Engine, EngineError, EngineKind, Headers, Limits, Reset
 from lateen.xds.grpc.status import CallError, Status
+from lateen.xds.grpc.turns import Turns
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class GrpcConnection(asyncio.Protocol):
         handlers: Mapping[str, HandlerFactory],
         kind: EngineKind,
         limits: Limits,
+        turns: Turns,
         joined: Callable[["GrpcConnection"], None],
         left: Callable[["GrpcConnection"], None],
     ) -> None:
@@ -60,6 +62,7 @@ class GrpcConnection(asyncio.Protocol):
         self._joined = joined
         self._left = left
         self._limits = limits
+        self._turns = turns
         self.engine: Engine = new_engine(kind, self, limits)
         self.dropped_for = ""
         """Why the connection was given up, if it was."""
@@ -115,7 +118,7 @@ class GrpcConnection(asyncio.Protocol):
         self._blocked = False
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
-            self._flush()
+            self._turns.ask(self._flush)
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""

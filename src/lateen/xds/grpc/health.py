@@ -10,6 +10,7 @@ from typing import Final
 from google.protobuf.message import DecodeError
 
 from lateen.xds.grpc.call import Call, Handler, HandlerFactory, unary
+from lateen.xds.grpc.message import Message
 from lateen.xds.grpc.schema import Field, file, message_class
 from lateen.xds.grpc.status import CallError, Status
 
@@ -99,7 +100,7 @@ class _Watcher:
         self.tell(self._health.join(self._service, self))
 
     def tell(self, serving: Serving) -> None:
-        self._call.send((_response(serving),))
+        self._call.send(Message(_response(serving)))
 
     def ended(self) -> None:
         if self._service is None:

@@ -1,17 +1,34 @@
 """Length-prefixed messages, as gRPC puts them into the body of an HTTP/2 stream: a flag, a length, the message."""
 
 import struct
+from collections.abc import Sequence
 from typing import Final
 
 from lateen.xds.grpc.status import CallError, Status
 
 _PREFIX: Final = struct.Struct("!BI")
-PREFIX_SIZE: Final = _PREFIX.size
+_JOINED: Final = 16 << 10
+"""Messages up to this size are made one piece; the pieces of larger ones are not copied together."""
 
 
-def prefix(size: int) -> bytes:
-    """What goes before a message of that size."""
-    return _PREFIX.pack(0, size)
+class Message:
+    """A message as it is written, made once for all calls that send it; `size` is that with its prefix.
+
+    What it consists of may be shared with other messages.
+    """
+
+    __slots__ = ("pieces", "size")
+
+    def __init__(self, *pieces: bytes) -> None:
+        size = sum(map(len, pieces))
+        whole = (_PREFIX.pack(0, size), *pieces)
+        self.size = _PREFIX.size + size
+        self.pieces: Sequence[bytes] = (b"".join(whole),) if size <= _JOINED else tuple(filter(None, whole))
+
+    @property
+    def body(self) -> bytes:
+        """The message itself, joined."""
+        return b"".join(self.pieces)[_PREFIX.size :]
 
 
 class MessageReader:

@@ -15,6 +15,7 @@ from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.message import DecodeError
 
 from lateen.xds.grpc.call import Call, HandlerFactory
+from lateen.xds.grpc.message import Message
 from lateen.xds.grpc.schema import POOL, Field, file, message_class
 from lateen.xds.grpc.status import CallError, Status
 
@@ -91,7 +92,7 @@ class _Reflection:
         except (KeyError, TypeError) as error:  # what descriptor pools raise for what they do not know
             response.error_response.error_code = int(Status.NOT_FOUND)
             response.error_response.error_message = f"not found: {error}"
-        self._call.send((response.SerializeToString(),))
+        self._call.send(Message(response.SerializeToString()))
 
     def ended(self) -> None:
         self._call.finish()
