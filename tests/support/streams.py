@@ -1,12 +1,13 @@
 """Proxies in front of a publisher, without a network: real streams whose calls keep what they are given to send."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
 
 from lateen.control_plane.publisher import Publisher
 from lateen.xds.ads import Sent, ads_handlers
 from lateen.xds.grpc.call import Peer
+from lateen.xds.grpc.message import Message
 from lateen.xds.grpc.status import Status
 from lateen.xds.variant import DELTA
 
@@ -20,8 +21,8 @@ class KeptCall:
         self.finished = False
         self.unsent = 0
 
-    def send(self, pieces: Sequence[bytes]) -> None:
-        self.messages.append(b"".join(pieces))
+    def send(self, message: Message) -> None:
+        self.messages.append(message.body)
 
     def finish(self, _status: Status = Status.OK, _message: str = "") -> None:
         self.finished = True

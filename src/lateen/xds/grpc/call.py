@@ -15,7 +15,7 @@ from urllib.parse import quote
 import msgspec
 
 from lateen.xds.grpc.engine import Engine, Headers, Limits, Reset
-from lateen.xds.grpc.message import Message, MessageReader
+from lateen.xds.grpc.message import PREFIX_SIZE, Message, MessageReader
 from lateen.xds.grpc.status import CallError, Status
 
 _FED: Final = 64 << 10
@@ -110,7 +110,7 @@ class Call:
         if self._final is not None:
             return
         self._outbox.extend(message.pieces)
-        self._waiting += message.size
+        self._waiting += PREFIX_SIZE + message.size
         if self._waiting > self._limits.max_unsent_bytes:
             self.abandon(Status.RESOURCE_EXHAUSTED, f"{self._waiting} bytes wait to be read")
         else:

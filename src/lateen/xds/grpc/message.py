@@ -7,12 +7,13 @@ from typing import Final
 from lateen.xds.grpc.status import CallError, Status
 
 _PREFIX: Final = struct.Struct("!BI")
+PREFIX_SIZE: Final = _PREFIX.size
 _JOINED: Final = 16 << 10
 """Messages up to this size are made one piece; the pieces of larger ones are not copied together."""
 
 
 class Message:
-    """A message as it is written, made once for all calls that send it; `size` is that with its prefix.
+    """A message made ready to be written, with its prefix, once for all calls that send it; `size` is without.
 
     What it consists of may be shared with other messages.
     """
@@ -20,10 +21,9 @@ class Message:
     __slots__ = ("pieces", "size")
 
     def __init__(self, *pieces: bytes) -> None:
-        size = sum(map(len, pieces))
-        whole = (_PREFIX.pack(0, size), *pieces)
-        self.size = _PREFIX.size + size
-        self.pieces: Sequence[bytes] = (b"".join(whole),) if size <= _JOINED else tuple(filter(None, whole))
+        self.size = sum(map(len, pieces))
+        whole = (_PREFIX.pack(0, self.size), *pieces)
+        self.pieces: Sequence[bytes] = (b"".join(whole),) if self.size <= _JOINED else tuple(filter(None, whole))
 
     @property
     def body(self) -> bytes:

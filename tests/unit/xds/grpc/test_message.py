@@ -50,4 +50,4 @@ def test_large_pieces_are_written_as_they_are_and_small_ones_as_one() -> None:
     assert Message(b"head", large).pieces[-1] is large
     assert Message(b"a", b"b").pieces == (b"\x00\x00\x00\x00\x02ab",)
     for message in (Message(b"a", b"b"), Message(b"a", large), Message()):
-        assert message.size == sum(map(len, message.pieces)) == 5 + len(message.body)
+        assert sum(map(len, message.pieces)) == 5 + message.size == 5 + len(message.body)
