@@ -55,4 +55,4 @@ bench: packages $(VENV)/.installed ## Measure; writes JSON to benchmarks/results
 	@$(SUDO) $(BIN)/python benchmarks/run.py
 
 clean: ## Remove everything that setup made.
-	rm -rf $(VENV) .stubs .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .stubs .envoys .mypy_cache .ruff_cache .pytest_cache .hypothesis
