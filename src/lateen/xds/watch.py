@@ -10,7 +10,7 @@ from typing import Final, assert_never
 
 import msgspec
 
-from lateen.xds.resource import EMPTY_OFFER, Offer
+from lateen.xds.resource import EMPTY_OFFER, Offer, Resource
 from lateen.xds.rest import Rest
 from lateen.xds.subscription import NOTHING, UNSUBSCRIBED, Ask, Change, Edit, Names, Subscription
 from lateen.xds.update import Update, Updates
@@ -45,11 +45,14 @@ class TypeStatus(msgspec.Struct, frozen=True):
 class Flight:
     """A response on its way: sent, not yet answered. One that is `overdue` holds up nothing any more."""
 
-    __slots__ = ("gone", "nonce", "offer", "overdue", "updates")
+    __slots__ = ("gone", "nonce", "offer", "overdue", "updates", "wanted")
 
-    def __init__(self, nonce: str, offer: Offer, updates: tuple[Update, ...], gone: frozenset[str]) -> None:
+    def __init__(
+        self, nonce: str, offer: Offer, wanted: Subscription, updates: tuple[Update, ...], gone: frozenset[str]
+    ) -> None:
         self.nonce = nonce
         self.offer = offer
+        self.wanted = wanted
         self.updates = updates
         self.gone = gone
         self.overdue = False
@@ -102,9 +105,12 @@ class Watch:
         """Take over a changed subscription."""
         self.subscription = updates.shared(change.subscription)
         self.owed |= change.asked
+        if self._rest is not None:
+            self._rest.keep(change.asked)
         if change.everything:
             self.fresh = True
             self.sent = EMPTY_OFFER
+            self._retries = []
         if not self.subscription.wildcard:
             names = self.subscription.names
             self.owed &= names
@@ -171,8 +177,9 @@ class Watch:
         offer = self.offered
         assert offer is not None
         if self._retries:
-            names = self._retries.pop(0)
+            names = self._retries.pop(0).difference(self._refused)
             wanted = names if self.subscription.wildcard else names & self.subscription.names
+            self.owed = self.owed.difference(wanted)
             return self._named(updates, self.sent, wanted)
         self._resume(offer, updates)
         found = list(updates.between(self.type_url, self.sent, offer, self.subscription))
@@ -204,7 +211,7 @@ class Watch:
         if self._rest is not None:
             updates += tuple(update for flight in self.flights for update in flight.updates)
         gone = frozenset().union(*(update.gone for update in updates))
-        flight = Flight(str(self._nonces), self.sent, updates, gone)
+        flight = Flight(str(self._nonces), self.sent, self.subscription, updates, gone)
         self.flights = [*self.flights[1 - _MOST_FLIGHTS :], flight]
         return flight
 
@@ -216,8 +223,8 @@ class Watch:
         return updates.whole(self.type_url, self.sent, self.subscription, exceptions, self._rest.of(exceptions))
 
     def _exceptions(self) -> frozenset[str]:
-        """Names of which the client does not have, or is not to have, what was sent."""
-        return self.lingering.union(self._refused, *self._retries)
+        """Names of which the client does not have, or is not to have yet, what is in the offer that has been sent."""
+        return self.lingering.union(self.owed, self._refused, *self._retries)
 
     def _named(self, updates: Updates, offer: Offer, names: frozenset[str]) -> tuple[Update, ...]:
         if not names:
@@ -273,7 +280,7 @@ class Watch:
         self.accepted, self.nonce_accepted = flight.version, flight.nonce
         if self._rest is not None:
             self._rest.drop(flight.names().difference(self._refused))
-            self._rest.answered(flight.offer)
+            self._rest.answered(flight.offer, flight.wanted)
         if not self._refused and not self._retries:
             self.error = ""
 
@@ -281,29 +288,30 @@ class Watch:
         """The client has refused a response; the names that are to blame, empty as long as that is not known.
 
         A client refuses a response as a whole, and may not have applied its other resources either. Where it does not
-        say which one is wrong, the response is sent again in halves until it is alone.
+        say which one is wrong, the response is sent again in halves until it is alone. Names that it has given up
+        meanwhile are no longer of interest.
         """
-        self.error = error or "refused without a reason"
+        names = flight.names()
+        wanted = frozenset(filter(self.subscription.covers, names))
         if self._rest is not None:
-            self._rest.keep(flight.names())
-            if self.flights:  # a later response carries all of this again, so the answer to that counts
-                return NOTHING
-        named = _blamed(flight.names(), self.error)
-        if named:
-            blamed = named
-        elif len(names := sorted(flight.names())) > 1:
-            half = len(names) // 2
-            self._retries[:0] = [frozenset(names[:half]), frozenset(names[half:])]
+            self._rest.keep(names)
+        named = _blamed(names, error)
+        blamed = wanted & named if named else wanted
+        if blamed:
+            self.error = error or "refused without a reason"
+        if self._rest is not None and self.flights:
+            return NOTHING  # a later response carries all of this again, so the answer to that counts
+        if blamed and not named and len(names) > 1:
+            self._retries[:0] = _halves(wanted)
             return NOTHING
-        else:
-            blamed = frozenset(names)
         for update in flight.updates:
             for resource in update.changed:
-                if resource.name in blamed and self.sent.get(resource.name) in (resource, None):
+                if resource.name in blamed and _given(self.sent, resource.name) == resource:
                     self._refused[resource.name] = resource.version
+        self.owed = self.owed.difference(self._refused)
         if self._rest is not None:
-            self._rest.drop(flight.names() - blamed)
-            self._rest.answered(flight.offer)
+            self._rest.drop(names - blamed)
+            self._rest.answered(flight.offer, flight.wanted)
         return blamed
 
     def status(self) -> TypeStatus:
@@ -319,6 +327,17 @@ class Watch:
             error=self.error,
             refused=tuple(sorted(self._refused)),
         )
+
+
+def _given(offer: Offer, name: str) -> Resource | None:
+    found = offer.get(name)
+    return found if found is not None or offer.otherwise is None else offer.otherwise(name)
+
+
+def _halves(names: frozenset[str]) -> list[frozenset[str]]:
+    ordered = sorted(names)
+    middle = len(ordered) // 2
+    return [frozenset(half) for half in (ordered[:middle], ordered[middle:]) if half]
 
 
 def _holds(held: Mapping[str, str], versions: Mapping[str, str], offer: Offer, name: str) -> bool:
