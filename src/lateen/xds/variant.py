@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError
 
 from lateen.xds.grpc.status import CallError, Status
 from lateen.xds.resource import WILDCARD_TYPES
-from lateen.xds.subscription import NOTHING, Ask, Edit, Names
+from lateen.xds.subscription import NOTHING, Ask, Edit, Names, limit
 from lateen.xds.update import Update
 from lateen.xds.wire import delta_resources, world_resources
 
@@ -72,6 +72,7 @@ class _Delta:
             raise CallError(Status.INVALID_ARGUMENT, "the message is not a DeltaDiscoveryRequest") from error
         wanted, unwanted = request.resource_names_subscribe, request.resource_names_unsubscribe
         held = request.initial_resource_versions
+        limit(request.type_url, len(wanted) + len(unwanted) + len(held))  # before so many are looked at
         ask = Edit(frozenset(wanted), frozenset(unwanted), dict(held)) if wanted or unwanted or held else _NO_EDIT
         return _request(request, ask)
 
@@ -91,6 +92,7 @@ class _World:
         except DecodeError as error:
             raise CallError(Status.INVALID_ARGUMENT, "the message is not a DiscoveryRequest") from error
         names = request.resource_names
+        limit(request.type_url, len(names))  # before so many are looked at
         return _request(request, Names(frozenset(names) if names else NOTHING, request.version_info))
 
     def removal(self, type_url: str) -> Removal:

@@ -316,6 +316,7 @@ class Watch:
 
     def status(self) -> TypeStatus:
         """For those who want to know how the stream is doing."""
+        synced = self.quiet and not self.flights and self.offered is not None
         return TypeStatus(
             wildcard=self.subscription.wildcard,
             names=len(self.subscription.names),
@@ -323,8 +324,8 @@ class Watch:
             nonce_accepted=self.nonce_accepted,
             version_sent=version_text(self.sent.version) if self._nonces else "",
             version_accepted=self.accepted,
-            synced=self.quiet and not self.flights and self.offered is not None,
-            error=self.error,
+            synced=synced,
+            error="" if synced else self.error,  # what was refused may be offered no more
             refused=tuple(sorted(self._refused)),
         )
 
