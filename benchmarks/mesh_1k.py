@@ -47,6 +47,14 @@ class Scopes(StrEnum):
     DISTINCT = "distinct"
 
 
+class Transport(StrEnum):
+    """How proxies reach the control plane; the last is TLS 1.3 over loopback, as the one before without."""
+
+    UNIX = "unix"
+    TCP = "tcp"
+    TLS = "tls"
+
+
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """What is measured in one run of the server. A `brief` one leaves out the events that take long."""
 
@@ -55,11 +63,13 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     scopes: Scopes = Scopes.ONE
     variant: str = "delta"
     engine: EngineKind = EngineKind.NGH2
+    transport: Transport = Transport.UNIX
     brief: bool = False
 
     def __str__(self) -> str:
         alike = {Scopes.ONE: "one scope", Scopes.TWENTY: "20 scopes", Scopes.DISTINCT: "all distinct"}[self.scopes]
-        return f"{self.proxies} proxies, {self.services} services, {alike}, {self.variant}, {self.engine}"
+        path = "" if self.transport is Transport.UNIX else f", {self.transport}"
+        return f"{self.proxies} proxies, {self.services} services, {alike}, {self.variant}, {self.engine}{path}"
 
     @property
     def groups(self) -> int:
@@ -81,12 +91,12 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServerProcess:
-    """The control plane's process, obeying orders."""
+    """The control plane's process, obeying orders. It listens at `address`, and keeps files in the directory."""
 
-    def __init__(self, socket: Path, engine: EngineKind) -> None:
-        command = [sys.executable, Path(__file__).with_name("mesh_server.py"), socket, engine]
+    def __init__(self, directory: Path, transport: Transport, engine: EngineKind) -> None:
+        command = [sys.executable, Path(__file__).with_name("mesh_server.py"), directory, transport, engine]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.answer()
+        self.address = str(self.answer()["address"])
 
     def __enter__(self) -> "ServerProcess":
         return self
@@ -259,13 +269,12 @@ class Run:
 
 def measured(scenario: Scenario) -> Json:
     """The figures of one scenario, by event. Raises `NoCompiler`."""
-    with tempfile.TemporaryDirectory(prefix="lateen-bench-") as directory:
-        socket = Path(directory) / "xds.sock"
-        with (
-            ServerProcess(socket, scenario.engine) as server,
-            Clients(socket, scenario.variant, scenario.groups, scenario.ids(), ROUTES) as clients,
-        ):
-            events = Run(scenario, server, clients).all()
+    with (
+        tempfile.TemporaryDirectory(prefix="lateen-bench-") as directory,
+        ServerProcess(Path(directory), scenario.transport, scenario.engine) as server,
+        Clients(server.address, scenario.variant, scenario.groups, scenario.ids(), ROUTES) as clients,
+    ):
+        events = Run(scenario, server, clients).all()
     return {event: {name: _rounded(value) for name, value in figures.items()} for event, figures in events.items()}
 
 
@@ -280,6 +289,8 @@ DEFAULTS = (
     Scenario(scopes=Scopes.DISTINCT, brief=True),
     Scenario(variant="sotw", brief=True),
     Scenario(engine=EngineKind.H2, brief=True),
+    Scenario(transport=Transport.TCP, brief=True),
+    Scenario(transport=Transport.TLS),
 )
 
 
@@ -298,6 +309,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--scopes", type=Scopes, choices=list(Scopes), default=Scopes.ONE)
     parser.add_argument("--variant", choices=["delta", "sotw"], default="delta")
     parser.add_argument("--engine", type=EngineKind, choices=list(EngineKind), default=EngineKind.NGH2)
+    parser.add_argument("--transport", type=Transport, choices=list(Transport), default=Transport.UNIX)
     parser.add_argument("--brief", action="store_true", help="leave out the events that take long")
     print(json.dumps(run([Scenario(**vars(parser.parse_args(argv)))]), indent=2))
     return 0

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import ssl
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,6 +48,10 @@ class ControlPlane:
     async def serve_tcp(self, host: str, port: int) -> int:
         """Listen for proxies in plain text as well; returns the port, which the system chooses if it was 0."""
         return await self._server.listen_tcp(host, port)
+
+    async def serve_tls(self, host: str, port: int, context: ssl.SSLContext) -> int:
+        """Listen for proxies over TLS as well, with the server's certificate in `context`; returns the port."""
+        return await self._server.listen_tls(host, port, context)
 
     def apply(self, changed: Sequence[ConfigObject], deleted: Sequence[ObjectRef]) -> None:
         """Take a batch of objects as one change; proxies get what differs as soon as all of it is worked out."""
