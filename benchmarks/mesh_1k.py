@@ -33,6 +33,8 @@ SETTLE_S = 0.35
 REPEATS, BRIEF_REPEATS = 6, 4
 """Of which the first does not count."""
 RATE, RATE_S = 20, 10
+PATIENCE_S, PATIENCE_S_A_PROXY = 60.0, 0.03
+"""How long all proxies together may take for an event, whichever is more."""
 MUTE_SHARE = 20
 """One mute client for so many that read."""
 REBUILD_MS = 1500
@@ -131,6 +133,7 @@ class Run:
         self.server = server
         self.clients = clients
         self.turn = 0
+        self.patience_s = max(PATIENCE_S, PATIENCE_S_A_PROXY * scenario.proxies)
 
     def all(self) -> Json:
         """Every event of the scenario, in the order of happening."""
@@ -162,7 +165,7 @@ class Run:
         before, at = self._begun()
         others = self.scenario.proxies - 1
         self.clients.open(others)
-        self._arrived(self.clients.wait(ROUTE, others))
+        self._arrived(self.clients.wait(ROUTE, others, self.patience_s))
         after = self._settled()
         kb_stream = (after["rss_mb"] - before["rss_mb"]) * 1024 / others
         return self._figures(self.clients.seen(), at, before, after) | {"kb_stream": kb_stream}
@@ -177,7 +180,7 @@ class Run:
         before, _ = self._begun()
         at = self.server.order(order, self.turn)["at_ns"]
         self.turn += 1
-        self._arrived(self.clients.wait(type_url, self.scenario.proxies, timeout_s=20))
+        self._arrived(self.clients.wait(type_url, self.scenario.proxies, self.patience_s))
         after = self._settled()
         return self._figures(self.clients.seen(), at, before, after)
 
@@ -187,7 +190,7 @@ class Run:
         self.server.send("lag", REBUILD_MS)
         at = self.server.order("setting", self.turn)["at_ns"]
         self.turn += 1
-        self._arrived(self.clients.wait(CLUSTER, proxies))
+        self._arrived(self.clients.wait(CLUSTER, proxies, self.patience_s))
         lag = self.server.answer()
         after = self._settled()
         return self._figures(self.clients.seen(), at, before, after) | lag
@@ -217,7 +220,7 @@ class Run:
         """Every proxy at once, as after a restart of the network, with what it holds."""
         before, at = self._begun()
         self.clients.reconnect()
-        self._arrived(self.clients.wait(CLUSTER, self.scenario.proxies))
+        self._arrived(self.clients.wait(CLUSTER, self.scenario.proxies, self.patience_s))
         after = self._settled()
         return self._figures(self.clients.seen(), at, before, after)
 
