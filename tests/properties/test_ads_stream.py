@@ -103,10 +103,12 @@ class Client:
         edit = Edit(frozenset(after - before), frozenset(before - after))
         self.send(type_url, edit if self.variant is DELTA else self.names(type_url))
 
-    def forget(self, type_url: str, name: str) -> None:
-        """Lose a resource and ask for it again, which only delta can."""
-        if self.variant is DELTA and name in self.wanted.get(type_url, ()):
-            self.held[type_url].pop(name, None)
+    def forget(self, type_url: str, position: int) -> None:
+        """Lose one of the resources it holds and ask for it again, which only delta can."""
+        held = sorted(self.held[type_url])
+        if self.variant is DELTA and held:
+            name = held[position % len(held)]
+            del self.held[type_url][name]
             self.forgive(type_url)
             self.send(type_url, Edit(frozenset({name})))
 
@@ -193,12 +195,11 @@ contents = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(("1", "2", "3
 types = st.sampled_from(TYPES)
 some_names = st.sets(st.sampled_from(NAMES), min_size=1)
 step = st.one_of(
-    st.tuples(st.just("read")),
-    st.tuples(st.just("read")),
+    st.tuples(st.just("read"), st.integers(1, 8)),
     st.tuples(st.just("offer"), types, contents),
     st.tuples(st.just("want"), st.sampled_from((ENDPOINT, ROUTE)), st.sets(st.sampled_from(NAMES))),
     st.tuples(st.just("want"), st.sampled_from(sorted(WILDCARD)), st.one_of(st.none(), some_names)),
-    st.tuples(st.just("forget"), types, st.sampled_from(NAMES)),
+    st.tuples(st.just("forget"), st.sampled_from((ENDPOINT, ROUTE)), st.integers(0, 3)),
     st.tuples(st.just("repeat"), types, st.sampled_from((None, "no"))),
     st.tuples(st.just("reconnect"), st.permutations(TYPES)),
     st.tuples(st.just("restart")),
@@ -226,12 +227,13 @@ def do(step: tuple, client: Client, offered: Offered) -> None:
             offered.change(type_url, contents)
             client.forgive(type_url, kept=contents)
             client.take(client.stream.offer({type_url: offered.offers[type_url]}))
-        case ("read",):
-            client.read_one()
+        case ("read", times):
+            for _ in range(times):
+                client.read_one()
         case ("want", type_url, names):
             client.want(type_url, names)
-        case ("forget", type_url, name):
-            client.forget(type_url, name)
+        case ("forget", type_url, position):
+            client.forget(type_url, position)
         case ("repeat", type_url, error):
             client.repeat(type_url, error)
         case ("reconnect", order):

@@ -63,6 +63,13 @@ def test_names_that_are_not_offered_get_what_the_offer_gives_otherwise() -> None
     assert Updates().named(ENDPOINT, listed, frozenset("ab"), frozenset("b")).gone == ("b",)
 
 
+def test_a_whole_has_what_the_client_kept_in_place_of_the_exceptions() -> None:
+    updates, new = Updates(), offer(a="2", b="2")
+    for kept in ((resource("b", "0"),), (resource("b", "1"),), ()):
+        (update,) = updates.whole(CLUSTER, new, EVERYTHING, frozenset("b"), kept)
+        assert update.changed == (resource("a", "2"), *kept)
+
+
 def test_what_is_kept_stays_within_the_capacity() -> None:
     updates = Updates(capacity=20_000)
     for number in range(100):
