@@ -8,7 +8,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 SOURCES := src tests tools examples
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages demo test check format e2e golden bench clean
+.PHONY: help setup packages load-packages demo test check format e2e golden bench clean
 
 help: ## List the targets.
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ setup: packages $(VENV)/.installed .stubs/.made ## Install what is missing: Debi
 
 packages:
 	@tools/packages.sh
+
+load-packages:
+	@tools/packages.sh wrk:wrk
 
 $(VENV)/.installed: pyproject.toml
 	@echo "Installing lateen, Envoy and the development tools into $(VENV)"
@@ -32,10 +35,10 @@ $(VENV)/.installed: pyproject.toml
 demo: packages $(VENV)/.installed ## Bring bookinfo up, switch its routing live, and leave it running.
 	@$(SUDO) $(BIN)/python examples/bookinfo/demo.py
 
-test: packages $(VENV)/.installed ## Run every test: unit, property, protocol, conformance and end to end.
+test: load-packages $(VENV)/.installed ## Run every test: unit, property, protocol, conformance and end to end.
 	@$(SUDO) $(BIN)/python -m pytest
 
-e2e: packages $(VENV)/.installed ## Run only the tests with real Envoys in network namespaces.
+e2e: load-packages $(VENV)/.installed ## Run only the tests with real Envoys in network namespaces.
 	@$(SUDO) $(BIN)/python -m pytest tests/e2e
 
 check: setup ## Format, lint, types and import layers; changes nothing.
@@ -51,8 +54,8 @@ format: $(VENV)/.installed ## Format the sources and mend what the linter can.
 golden: $(VENV)/.installed ## Write the expected results of the golden cases anew; read the difference before you commit.
 	@$(BIN)/python -m pytest -q tests/unit/translate/test_golden.py --golden
 
-bench: packages $(VENV)/.installed ## Measure; writes JSON to benchmarks/results.
+bench: load-packages $(VENV)/.installed ## Measure; writes JSON to benchmarks/results.
 	@$(SUDO) $(BIN)/python benchmarks/run.py
 
 clean: ## Remove everything that setup made.
-	rm -rf $(VENV) .stubs .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .stubs .envoys .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -33,6 +33,8 @@ SETTLE_S = 0.35
 REPEATS, BRIEF_REPEATS = 6, 4
 """Of which the first does not count."""
 RATE, RATE_S = 20, 10
+PATIENCE_S, PATIENCE_S_A_PROXY = 60.0, 0.03
+"""How long all proxies together may take for an event, whichever is more."""
 MUTE_SHARE = 20
 """One mute client for so many that read."""
 REBUILD_MS = 1500
@@ -47,6 +49,14 @@ class Scopes(StrEnum):
     DISTINCT = "distinct"
 
 
+class Transport(StrEnum):
+    """How proxies reach the control plane; the last is TLS 1.3 over loopback, as the one before without."""
+
+    UNIX = "unix"
+    TCP = "tcp"
+    TLS = "tls"
+
+
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """What is measured in one run of the server. A `brief` one leaves out the events that take long."""
 
@@ -55,11 +65,13 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     scopes: Scopes = Scopes.ONE
     variant: str = "delta"
     engine: EngineKind = EngineKind.NGH2
+    transport: Transport = Transport.UNIX
     brief: bool = False
 
     def __str__(self) -> str:
         alike = {Scopes.ONE: "one scope", Scopes.TWENTY: "20 scopes", Scopes.DISTINCT: "all distinct"}[self.scopes]
-        return f"{self.proxies} proxies, {self.services} services, {alike}, {self.variant}, {self.engine}"
+        path = "" if self.transport is Transport.UNIX else f", {self.transport}"
+        return f"{self.proxies} proxies, {self.services} services, {alike}, {self.variant}, {self.engine}{path}"
 
     @property
     def groups(self) -> int:
@@ -81,12 +93,12 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServerProcess:
-    """The control plane's process, obeying orders."""
+    """The control plane's process, obeying orders. It listens at `address`, and keeps files in the directory."""
 
-    def __init__(self, socket: Path, engine: EngineKind) -> None:
-        command = [sys.executable, Path(__file__).with_name("mesh_server.py"), socket, engine]
+    def __init__(self, directory: Path, transport: Transport, engine: EngineKind) -> None:
+        command = [sys.executable, Path(__file__).with_name("mesh_server.py"), directory, transport, engine]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.answer()
+        self.address = str(self.answer()["address"])
 
     def __enter__(self) -> "ServerProcess":
         return self
@@ -121,6 +133,7 @@ class Run:
         self.server = server
         self.clients = clients
         self.turn = 0
+        self.patience_s = max(PATIENCE_S, PATIENCE_S_A_PROXY * scenario.proxies)
 
     def all(self) -> Json:
         """Every event of the scenario, in the order of happening."""
@@ -152,7 +165,7 @@ class Run:
         before, at = self._begun()
         others = self.scenario.proxies - 1
         self.clients.open(others)
-        self._arrived(self.clients.wait(ROUTE, others))
+        self._arrived(self.clients.wait(ROUTE, others, self.patience_s))
         after = self._settled()
         kb_stream = (after["rss_mb"] - before["rss_mb"]) * 1024 / others
         return self._figures(self.clients.seen(), at, before, after) | {"kb_stream": kb_stream}
@@ -167,7 +180,7 @@ class Run:
         before, _ = self._begun()
         at = self.server.order(order, self.turn)["at_ns"]
         self.turn += 1
-        self._arrived(self.clients.wait(type_url, self.scenario.proxies, timeout_s=20))
+        self._arrived(self.clients.wait(type_url, self.scenario.proxies, self.patience_s))
         after = self._settled()
         return self._figures(self.clients.seen(), at, before, after)
 
@@ -177,7 +190,7 @@ class Run:
         self.server.send("lag", REBUILD_MS)
         at = self.server.order("setting", self.turn)["at_ns"]
         self.turn += 1
-        self._arrived(self.clients.wait(CLUSTER, proxies))
+        self._arrived(self.clients.wait(CLUSTER, proxies, self.patience_s))
         lag = self.server.answer()
         after = self._settled()
         return self._figures(self.clients.seen(), at, before, after) | lag
@@ -207,7 +220,7 @@ class Run:
         """Every proxy at once, as after a restart of the network, with what it holds."""
         before, at = self._begun()
         self.clients.reconnect()
-        self._arrived(self.clients.wait(CLUSTER, self.scenario.proxies))
+        self._arrived(self.clients.wait(CLUSTER, self.scenario.proxies, self.patience_s))
         after = self._settled()
         return self._figures(self.clients.seen(), at, before, after)
 
@@ -259,13 +272,12 @@ class Run:
 
 def measured(scenario: Scenario) -> Json:
     """The figures of one scenario, by event. Raises `NoCompiler`."""
-    with tempfile.TemporaryDirectory(prefix="lateen-bench-") as directory:
-        socket = Path(directory) / "xds.sock"
-        with (
-            ServerProcess(socket, scenario.engine) as server,
-            Clients(socket, scenario.variant, scenario.groups, scenario.ids(), ROUTES) as clients,
-        ):
-            events = Run(scenario, server, clients).all()
+    with (
+        tempfile.TemporaryDirectory(prefix="lateen-bench-") as directory,
+        ServerProcess(Path(directory), scenario.transport, scenario.engine) as server,
+        Clients(server.address, scenario.variant, scenario.groups, scenario.ids(), ROUTES) as clients,
+    ):
+        events = Run(scenario, server, clients).all()
     return {event: {name: _rounded(value) for name, value in figures.items()} for event, figures in events.items()}
 
 
@@ -280,6 +292,8 @@ DEFAULTS = (
     Scenario(scopes=Scopes.DISTINCT, brief=True),
     Scenario(variant="sotw", brief=True),
     Scenario(engine=EngineKind.H2, brief=True),
+    Scenario(transport=Transport.TCP, brief=True),
+    Scenario(transport=Transport.TLS),
 )
 
 
@@ -298,6 +312,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--scopes", type=Scopes, choices=list(Scopes), default=Scopes.ONE)
     parser.add_argument("--variant", choices=["delta", "sotw"], default="delta")
     parser.add_argument("--engine", type=EngineKind, choices=list(EngineKind), default=EngineKind.NGH2)
+    parser.add_argument("--transport", type=Transport, choices=list(Transport), default=Transport.UNIX)
     parser.add_argument("--brief", action="store_true", help="leave out the events that take long")
     print(json.dumps(run([Scenario(**vars(parser.parse_args(argv)))]), indent=2))
     return 0

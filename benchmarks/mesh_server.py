@@ -6,6 +6,9 @@ of CLOCK_MONOTONIC in ns, which other processes share.
 
 import asyncio
 import json
+import resource
+import ssl
+import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -17,6 +20,9 @@ from translation import NAMESPACES, Json, address, mesh_setting, objects, slice_
 
 from lateen.control_plane.app import ControlPlane
 from lateen.xds.grpc.engine import EngineKind
+from lateen.xds.listening import TcpAddress
+
+_LOOPBACK = TcpAddress("127.0.0.1", 0)
 
 
 class Server:
@@ -114,15 +120,37 @@ async def _answer(found: Json | Awaitable[Json]) -> None:
     sys.stdout.flush()
 
 
-async def _serve(socket: Path, engine: EngineKind) -> None:
+async def _serve(directory: Path, transport: str, engine: EngineKind) -> None:
+    """Says the address of that transport, then obeys. The directory is for a socket and a certificate."""
     control_plane = ControlPlane(engine=engine)
-    await control_plane.serve(socket)
+    await control_plane.serve(directory / "xds.sock")
+    match transport:
+        case "tcp":
+            address = f"tcp:{(await control_plane.listen(_LOOPBACK)).port}"
+        case "tls":
+            address = f"tls:{(await control_plane.listen(_LOOPBACK, _tls(directory))).port}"
+        case _:
+            address = f"unix:{directory / 'xds.sock'}"
     orders = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
-    print("{}", flush=True)
+    print(json.dumps({"address": address}), flush=True)
     await _obey(Server(control_plane), orders)
     await control_plane.close()
 
 
+def _tls(directory: Path) -> ssl.SSLContext:
+    """TLS 1.3 with a self-signed certificate for a key on P-256."""
+    key, certificate = directory / "key.pem", directory / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+    command += ["-keyout", str(key), "-out", str(certificate), "-days", "2", "-subj", "/CN=localhost"]
+    subprocess.run(command, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.load_cert_chain(certificate, key)
+    return context
+
+
 if __name__ == "__main__":
-    uvloop.run(_serve(Path(sys.argv[1]), EngineKind(sys.argv[2])))
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    uvloop.run(_serve(Path(sys.argv[1]), sys.argv[2], EngineKind(sys.argv[3])))

@@ -37,13 +37,14 @@ class Run:
     def __init__(self, directory: Path) -> None:
         self._environment = {**os.environ, "LATEEN_STATE_DIR": str(directory / "state")}
         self._lock = directory / "state" / "lock"
+        self.api_socket = directory / "state" / "api.sock"
         self._log = directory / "up.log"
-        self._port = free_port()
+        self.port = free_port()
         self.begun = time.perf_counter()
         words = ("up", "-d", str(BOOKINFO / "manifests"), "--images", str(BOOKINFO / "images.yaml"))
         with self._log.open("wb") as log:
             self._up = subprocess.Popen(
-                (*LATEEN, *words, "--publish", str(self._port)),
+                (*LATEEN, *words, "--publish", str(self.port)),
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -59,7 +60,7 @@ class Run:
         raise TimeoutError(f"no page within {PATIENCE_S:g} s:\n{self._log.read_text()}")
 
     def _page(self) -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
             connection.request("GET", PAGE)
             answer = connection.getresponse()

@@ -5,7 +5,8 @@
  * Each client has a connection of its own with one aggregated stream, asks for clusters, endpoints, listeners and
  * routes in Envoy's order, and acknowledges everything.
  *
- * usage: xds_clients SOCKET delta|sotw GROUPS NODE IDS ROUTES
+ * usage: xds_clients ADDRESS delta|sotw GROUPS NODE IDS ROUTES
+ *   ADDRESS  see xds_transport.c
  *   GROUPS   clients whose numbers are equal modulo this see the same configuration
  *   NODE     a file: what all clients say of themselves, as a serialised Node without its id
  *   IDS      a file: a node id for each client, one a line
@@ -22,14 +23,11 @@
 #define _GNU_SOURCE
 #include "xds_connection.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 struct record {
@@ -39,7 +37,6 @@ struct record {
 };
 
 static struct {
-    const char *socket;
     uint32_t groups;
     struct buffer node, routes, names;  /* names: fields 3 (wanted names) of a request, one for each known cluster */
     uint32_t *name_ends, *slots;        /* where each name ends; hash table of numbers of names, plus one */
@@ -178,13 +175,9 @@ static void greet(struct client *c, bool again) {
 static void open_client(struct client *c, bool again) {
     struct client fresh = {.number = c->number, .mute = c->mute, .connection_window = 65535, .stream_window = 65535,
                            .initial_window = 65535};
-    struct sockaddr_un where = {.sun_family = AF_UNIX};
-    strncpy(where.sun_path, mesh.socket, sizeof where.sun_path - 1);
     free(c->waiting.at), free(c->out.at), free(c->held.at);
     *c = fresh;
-    if ((c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) < 0) die("socket");
-    if (connect(c->fd, (struct sockaddr *)&where, sizeof where)) die("connect");
-    fcntl(c->fd, F_SETFL, O_NONBLOCK);
+    connect_client(c);
     struct epoll_event e = {c->mute ? 0 : EPOLLIN, {.ptr = c}};
     if (epoll_ctl(poller, EPOLL_CTL_ADD, c->fd, &e)) die("epoll_ctl");
     greet(c, again);
@@ -232,7 +225,7 @@ static void command(const char *line) {
     else if (!strcmp(line, "mark\n")) mark();
     else if (!strcmp(line, "again\n")) {
         for (uint32_t i = 0; i < client_count; i++)
-            if (!clients[i]->mute && clients[i]->fd >= 0) close(clients[i]->fd), clients[i]->fd = -1;
+            if (!clients[i]->mute && clients[i]->fd >= 0) disconnect_client(clients[i]);
         for (uint32_t i = 0; i < client_count; i++)
             if (!clients[i]->mute) open_client(clients[i], true);
     } else fprintf(stderr, "what is %s", line), exit(1);
@@ -249,7 +242,12 @@ static void read_file(const char *path, struct buffer *to) {
 
 static void set_up(char **args) {
     struct buffer ids = {0};
-    mesh.socket = args[1], delta = !strcmp(args[2], "delta"), mesh.groups = atoi(args[3]);
+    struct rlimit files;
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    set_address(args[1]);
+    delta = !strcmp(args[2], "delta"), mesh.groups = atoi(args[3]);
     read_file(args[4], &mesh.node);
     read_file(args[5], &ids);
     add(&ids, "", 1);

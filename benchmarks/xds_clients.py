@@ -17,7 +17,7 @@ from envoy.config.core.v3.base_pb2 import Extension, Node
 
 from lateen.xds.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
 
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("xds_clients.c", "xds_connection.c"))
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("xds_clients.c", "xds_connection.c", "xds_transport.c"))
 HEADER = Path(__file__).with_name("xds_connection.h")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lateen" / "benchmarks"
 TYPES = (CLUSTER, ENDPOINT, LISTENER, ROUTE)
@@ -31,9 +31,10 @@ class NoCompiler(Exception):
     """The clients cannot be built here; the message says what is missing."""
 
 
-def build() -> Path:
+def build(tls: bool = False) -> Path:
     """The program, compiled anew only if a source has changed. Raises `NoCompiler`."""
-    content = b"".join(path.read_bytes() for path in (*SOURCES, HEADER))
+    options = ("-DTLS", "-lssl", "-lcrypto") if tls else ()
+    content = b"".join((*(path.read_bytes() for path in (*SOURCES, HEADER)), *map(str.encode, options)))
     program = CACHE / f"xds_clients-{hashlib.sha256(content).hexdigest()[:16]}"
     if program.exists():
         return program
@@ -43,7 +44,10 @@ def build() -> Path:
     CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as directory:
         fresh = Path(directory) / "program"
-        done = subprocess.run([compiler, "-O2", "-o", fresh, *SOURCES], capture_output=True, text=True, check=False)
+        command = [compiler, "-O2", "-o", fresh, *SOURCES, *options]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if "openssl/ssl.h" in done.stderr or "-lssl" in done.stderr:
+            raise NoCompiler("no OpenSSL to compile with: install it (Debian: apt-get install libssl-dev)")
         if done.returncode:
             raise NoCompiler(f"{compiler} cannot compile the clients: {done.stderr.strip()[:500]}")
         fresh.rename(program)
@@ -83,14 +87,14 @@ class Seen(msgspec.Struct):
 
 
 class Clients:
-    """The running program. `ids`: a node id for each client there may be."""
+    """The running program. `address` is of xds_transport.c's; `ids`: a node id for each client there may be."""
 
-    def __init__(self, socket: Path, variant: str, groups: int, ids: Sequence[str], routes: Sequence[str]) -> None:
+    def __init__(self, address: str, variant: str, groups: int, ids: Sequence[str], routes: Sequence[str]) -> None:
         self._files = tempfile.TemporaryDirectory(prefix="lateen-bench-")
         node, listed = Path(self._files.name) / "node", Path(self._files.name) / "ids"
         node.write_bytes(_node())
         listed.write_text("\n".join(ids) + "\n")
-        command = [build(), socket, variant, str(groups), node, listed, ",".join(routes)]
+        command = [build(address.startswith("tls:")), address, variant, str(groups), node, listed, ",".join(routes)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def __enter__(self) -> "Clients":

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -81,21 +80,20 @@ void add_frame(struct buffer *b, enum frame type, int flags, int stream, const v
 
 void lost(struct client *c) {
     if (c->fd < 0) return;
-    close(c->fd);
-    c->fd = -1;
+    disconnect_client(c);
     ended++;
 }
 
 void write_out(struct client *c) {
     size_t done = 0;
     while (done < c->out.size) {
-        ssize_t n = send(c->fd, c->out.at + done, c->out.size - done, MSG_NOSIGNAL);
+        ssize_t n = transmit(c, c->out.at + done, c->out.size - done);
         if (n < 0 && errno != EAGAIN) return lost(c);
         if (n < 0) break;
         done += n;
     }
     drop(&c->out, done);
-    bool wants_room = c->out.size > 0;
+    bool wants_room = c->out.size > 0 && !c->wants_to_read;
     if (wants_room != c->watched_for_room) {
         struct epoll_event e = {(wants_room ? EPOLLOUT : 0) | (c->mute ? 0 : EPOLLIN), {.ptr = c}};
         epoll_ctl(poller, EPOLL_CTL_MOD, c->fd, &e);
@@ -238,9 +236,14 @@ static void read_frames(struct client *c, const uint8_t *at, uint32_t size, uint
 
 uint32_t readable(struct client *c) {
     static uint8_t bytes[1 << 18];
-    ssize_t n = recv(c->fd, bytes, sizeof bytes, 0);
-    if (n < 0 && errno == EAGAIN) return 0;
-    if (n <= 0) return lost(c), 0;
-    read_frames(c, bytes, n, now_ns());
-    return n;
+    uint32_t size = 0;
+    do { /* TLS gives one record at a time */
+        ssize_t n = receive(c, bytes, sizeof bytes);
+        if (n < 0 && errno == EAGAIN) break;
+        if (n <= 0) return lost(c), size;
+        read_frames(c, bytes, n, now_ns());
+        size += n;
+    } while (c->tls && size < sizeof bytes);
+    if (c->out.size && c->fd >= 0) write_out(c); /* what waited for the handshake */
+    return size;
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 enum type { CLUSTERS, ENDPOINTS, LISTENERS, ROUTES, TYPES };
 
@@ -33,8 +34,9 @@ struct reader {
 
 struct client {
     int fd;
+    struct ssl_st *tls;
     uint32_t number, subscribed, newest, asked; /* asked: a bit for each type */
-    bool mute, watched_for_room;
+    bool mute, watched_for_room, wants_to_read;
     uint8_t head[9], small[64], prefix[5];
     uint32_t head_size, small_size, prefix_size, frame_left, message_left;
     int64_t connection_window, stream_window, initial_window;
@@ -55,6 +57,12 @@ void drop(struct buffer *b, size_t size);
 void add_varint(struct buffer *b, uint64_t value);
 void add_field(struct buffer *b, int number, const void *data, size_t size);
 void add_frame(struct buffer *b, enum frame type, int flags, int stream, const void *data, uint32_t size);
+
+void set_address(const char *address);
+void connect_client(struct client *c);
+void disconnect_client(struct client *c);
+ssize_t receive(struct client *c, uint8_t *to, size_t room); /* this one and the next: as recv and send */
+ssize_t transmit(struct client *c, const uint8_t *from, size_t size);
 
 void lost(struct client *c);
 void write_out(struct client *c);

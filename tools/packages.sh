@@ -1,8 +1,9 @@
 #!/bin/sh
-# Install the Debian packages that a local mesh needs, those that are missing only.
+# Install the Debian packages that a local mesh needs, those that are missing only, and others given as
+# PROGRAM:PACKAGE.
 set -eu
 missing=""
-for pair in iptables:iptables nft:nftables ip:iproute2; do
+for pair in iptables:iptables nft:nftables ip:iproute2 "$@"; do
     PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
 done
 [ -n "$missing" ] || exit 0

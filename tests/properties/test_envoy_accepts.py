@@ -1,7 +1,7 @@
 """What decodes, Envoy accepts: objects full of awkward values are refused by us or by nobody.
 
 Each example is a small mesh of objects without what we find wrong in them, translated and checked by one process of
-Envoy.
+one release of Envoy.
 """
 
 import json
@@ -12,11 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 from google.protobuf.descriptor_pool import Default
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message_factory import GetMessageClass
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.envoys import VERSIONS
 from support.static_bootstrap import Json, as_static, refusal
 from support.worlds import World, destination_rule, endpoint_slice, proxy, service, virtual_service
 
@@ -300,50 +302,55 @@ def pod_of(name: str) -> list[Json]:
     return [service(name, ports=PORTS), piece]
 
 
-def accepted(*objects: Json | None) -> None:
+def accepted(version: str, *objects: Json | None) -> None:
     with tempfile.TemporaryDirectory() as directory:
-        assert refusal(as_static(configuration(objects)), Path(directory, "envoy.json")) == ""
+        assert refusal(as_static(configuration(objects)), Path(directory, "envoy.json"), version) == ""
 
 
+each_version = pytest.mark.parametrize("version", VERSIONS)
 few = settings(
-    max_examples=30,
+    max_examples=15,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
 )
 
 
+@each_version
 @few
 @given(st.lists(rules, min_size=6, max_size=16))
-def test_virtual_services_that_decode_are_accepted(routed: list[Json]) -> None:
+def test_virtual_services_that_decode_are_accepted(version: str, routed: list[Json]) -> None:
     services = [service(f"s{n}", ports=PORTS) for n in range(1, len(routed))]
     made = [mended([rule], partial(virtual_service, f"s{n}")) for n, rule in enumerate(routed)]
-    accepted(*pod_of("s0"), *services, *made)
+    accepted(version, *pod_of("s0"), *services, *made)
 
 
+@each_version
 @few
 @given(st.lists(regexes, min_size=6, max_size=16))
-def test_regular_expressions_that_decode_are_accepted(patterns: list[str]) -> None:
+def test_regular_expressions_that_decode_are_accepted(version: str, patterns: list[str]) -> None:
     reached = {"directResponse": {"status": 200}}
     made = [
         mended([{"match": [{"uri": {"regex": pattern}}], **reached}], partial(virtual_service, f"s{n}"))
         for n, pattern in enumerate(patterns)
     ]
-    accepted(*(service(f"s{n}", ports=PORTS) for n in range(len(patterns))), *made)
+    accepted(version, *(service(f"s{n}", ports=PORTS) for n in range(len(patterns))), *made)
 
 
+@each_version
 @few
 @given(st.lists(policies, min_size=4, max_size=12))
-def test_destination_rules_that_decode_are_accepted(ruled: list[Json]) -> None:
+def test_destination_rules_that_decode_are_accepted(version: str, ruled: list[Json]) -> None:
     services = [service(f"s{n}", ports=PORTS) for n in range(1, len(ruled))]
     made = [
         mended(policy, lambda found, n=n: destination_rule(f"s{n}", subsets=["v1"], trafficPolicy=found))
         for n, policy in enumerate(ruled)
     ]
     routes = [virtual_service(f"s{n}", [{"route": [{"destination": {"host": f"s{n}"}}]}]) for n in range(len(ruled))]
-    accepted(*pod_of("s0"), *services, *made, *routes)
+    accepted(version, *pod_of("s0"), *services, *made, *routes)
 
 
+@each_version
 @few
 @given(mesh_configs)
-def test_a_mesh_config_that_decodes_is_accepted(mesh: Json) -> None:
-    accepted(*pod_of("s0"), mended(mesh, config_map))
+def test_a_mesh_config_that_decodes_is_accepted(version: str, mesh: Json) -> None:
+    accepted(version, *pod_of("s0"), mended(mesh, config_map))

@@ -5,23 +5,17 @@ from collections.abc import AsyncIterator
 
 import grpc
 import pytest
-from envoy.service.discovery.v3.discovery_pb2 import (
-    DeltaDiscoveryRequest,
-    DeltaDiscoveryResponse,
-    DiscoveryRequest,
-    DiscoveryResponse,
-)
+from support.ads_clients import NODE, open_call, request
 
 from lateen.xds.ads import AdsConnection, ads_handlers
+from lateen.xds.grpc.engine import EngineKind
 from lateen.xds.grpc.status import CallError, Status
 from lateen.xds.listening import TcpAddress
 from lateen.xds.rate import Rate
 from lateen.xds.resource import CLUSTER, ENDPOINT, Offer, Resource
 from lateen.xds.server import GrpcServer
 from lateen.xds.stream import Accepted, Refused
-from lateen.xds.variant import DELTA, VARIANTS, Variant
-
-NODE = "sidecar~10.0.0.1~a.default~default.svc.cluster.local"
+from lateen.xds.variant import VARIANTS, Variant
 
 
 def offer(**contents: str) -> Offer:
@@ -77,45 +71,19 @@ def variant(request: pytest.FixtureRequest) -> Variant:
     return request.param
 
 
-@pytest.fixture
-async def channel(service: Service) -> AsyncIterator[grpc.aio.Channel]:
-    server = GrpcServer(ads_handlers(service, new_streams=Rate(per_second=0.001, burst=3)))
+@pytest.fixture(params=EngineKind)
+async def channel(request: pytest.FixtureRequest, service: Service) -> AsyncIterator[grpc.aio.Channel]:
+    handlers = ads_handlers(service, new_streams=Rate(per_second=0.001, burst=3))
+    server = GrpcServer(handlers, engine=request.param)
     port = (await server.listen(TcpAddress("127.0.0.1", 0))).port
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield channel
     await server.close(grace=0.2)
 
 
-def open_call(channel: grpc.aio.Channel, variant: Variant) -> grpc.aio.StreamStreamCall:
-    """Requests are written as in delta; state of the world is made of them."""
-    delta = variant is DELTA
-    return channel.stream_stream(
-        variant.path,
-        request_serializer=lambda each: (each if delta else _world(each)).SerializeToString(),
-        response_deserializer=(DeltaDiscoveryResponse if delta else DiscoveryResponse).FromString,
-    )()
-
-
-def _world(request: DeltaDiscoveryRequest) -> DiscoveryRequest:
-    made = DiscoveryRequest(type_url=request.type_url, response_nonce=request.response_nonce)
-    made.resource_names.extend(request.resource_names_subscribe)
-    if request.HasField("node"):
-        made.node.CopyFrom(request.node)
-    if request.HasField("error_detail"):
-        made.error_detail.CopyFrom(request.error_detail)
-    return made
-
-
 @pytest.fixture
 def call(channel: grpc.aio.Channel, variant: Variant) -> grpc.aio.StreamStreamCall:
     return open_call(channel, variant)
-
-
-def request(type_url: str = CLUSTER, node: str = "", nonce: str = "", *subscribe: str) -> DeltaDiscoveryRequest:
-    message = DeltaDiscoveryRequest(type_url=type_url, response_nonce=nonce, resource_names_subscribe=subscribe)
-    if node:
-        message.node.id = node
-    return message
 
 
 async def test_a_stream_from_its_first_to_its_last_message(service: Service, call: grpc.aio.StreamStreamCall) -> None:

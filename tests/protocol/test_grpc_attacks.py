@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import grpc
 import pytest
-from hpack import Decoder, Encoder
 from hyperframe.frame import (
     ContinuationFrame,
     DataFrame,
@@ -20,6 +19,7 @@ from hyperframe.frame import (
     SettingsFrame,
     WindowUpdateFrame,
 )
+from support.raw_http2 import Raw
 
 from lateen.xds.grpc.call import Call, unary
 from lateen.xds.grpc.engine import EngineKind, Limits
@@ -27,8 +27,8 @@ from lateen.xds.grpc.message import Message
 from lateen.xds.listening import TcpAddress
 from lateen.xds.server import GrpcServer
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 MEGABYTE = 1 << 20
+PATH = "/t/Source"
 LIMITS = Limits(max_unsent_bytes=16 * MEGABYTE, stalled_after=0.4, ping_after=0.4, ping_timeout=0.4, idle_after=60)
 
 
@@ -51,57 +51,6 @@ class Source:
 
     def lost(self) -> None:
         self.lost_count += 1
-
-
-class Raw:
-    """A client that writes any frame it likes and reads only when told to."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-        self.encoder, self.decoder = Encoder(), Decoder()
-        self.write(PREFACE, SettingsFrame(0))
-
-    def write(self, *parts: bytes | Frame) -> None:
-        self.writer.write(b"".join(part if isinstance(part, bytes) else part.serialize() for part in parts))
-
-    async def drained(self) -> bool:
-        """False when the server takes no more."""
-        try:
-            await asyncio.wait_for(self.writer.drain(), 5)
-        except (ConnectionError, TimeoutError):
-            return False
-        return not self.writer.is_closing()
-
-    def headers(self, stream_id: int, path: str = "/t/Source", **more: str) -> HeadersFrame:
-        fields = [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "x")]
-        fields += [("content-type", "application/grpc"), *((k.replace("_", "-"), v) for k, v in more.items())]
-        return HeadersFrame(stream_id, self.encoder.encode(fields), flags=["END_HEADERS"])
-
-    @staticmethod
-    def message(stream_id: int, body: bytes) -> DataFrame:
-        return DataFrame(stream_id, struct.pack("!BI", 0, len(body)) + body)
-
-    async def frames(self) -> AsyncIterator[Frame]:
-        """What the server sends, until it closes the connection."""
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                frame, length = Frame.parse_frame_header(memoryview(await self.reader.readexactly(9)))
-                frame.parse_body(memoryview(await self.reader.readexactly(length)))
-                yield frame
-
-    async def until_closed(self) -> list[Frame]:
-        async with asyncio.timeout(10):
-            return [frame async for frame in self.frames()]
-
-    async def trailers(self) -> dict[str, str]:
-        async with asyncio.timeout(10):
-            async for frame in self.frames():
-                if isinstance(frame, HeadersFrame):
-                    fields = dict(self.decoder.decode(frame.data))
-                    if "grpc-status" in fields:
-                        return fields
-        raise AssertionError("the connection was closed without a status")
 
 
 @pytest.fixture(params=[EngineKind.NGH2, EngineKind.H2])
@@ -162,7 +111,7 @@ async def flood(raw: Raw, frames: Callable[[int], list[Frame]], most: int = 20_0
 
 async def test_rapid_reset(connect) -> None:
     raw = await connect()
-    await flood(raw, lambda n: [raw.headers(2 * n + 1), RstStreamFrame(2 * n + 1, error_code=8)])
+    await flood(raw, lambda n: [raw.headers(2 * n + 1, PATH), RstStreamFrame(2 * n + 1, error_code=8)])
     assert len(Source.calls) <= 2000
     assert {call.lost_count for call in Source.calls} == {1}
 
@@ -176,7 +125,7 @@ async def test_a_flood_of_what_asks_for_answers_that_are_not_read(connect, frame
 
 async def test_empty_continuations(connect) -> None:
     raw = await connect()
-    first = raw.headers(1)
+    first = raw.headers(1, PATH)
     first.flags.discard("END_HEADERS")
     raw.write(first)
     await flood(raw, lambda _: [ContinuationFrame(1, b"")], most=2000)
@@ -185,7 +134,7 @@ async def test_empty_continuations(connect) -> None:
 
 async def test_windows_that_make_the_server_reset(connect) -> None:
     raw = await connect()
-    await flood(raw, lambda n: [raw.headers(2 * n + 1), WindowUpdateFrame(2 * n + 1, window_increment=2**31 - 1)])
+    await flood(raw, lambda n: [raw.headers(2 * n + 1, PATH), WindowUpdateFrame(2 * n + 1, window_increment=2**31 - 1)])
 
 
 async def test_too_many_headers_never_reach_a_handler(connect) -> None:
@@ -212,7 +161,7 @@ async def test_a_frame_that_is_too_long_is_refused_when_it_begins(connect) -> No
 async def test_more_streams_than_are_allowed(connect) -> None:
     raw = await connect()
     raw.write(SettingsFrame(0, flags=["ACK"]))
-    raw.write(*(raw.headers(2 * n + 1) for n in range(LIMITS.max_concurrent_streams + 20)))
+    raw.write(*(raw.headers(2 * n + 1, PATH) for n in range(LIMITS.max_concurrent_streams + 20)))
     async with asyncio.timeout(5):
         async for frame in raw.frames():
             if isinstance(frame, (RstStreamFrame, GoAwayFrame)):
@@ -222,7 +171,7 @@ async def test_more_streams_than_are_allowed(connect) -> None:
 
 async def test_a_client_that_leaves_in_the_middle_of_a_message(connect) -> None:
     raw = await connect()
-    raw.write(raw.headers(1), DataFrame(1, struct.pack("!BI", 0, 100) + b"half"))
+    raw.write(raw.headers(1, PATH), DataFrame(1, struct.pack("!BI", 0, 100) + b"half"))
     await raw.drained()
     await until(lambda: bool(Source.calls))
     raw.writer.transport.abort()
@@ -231,7 +180,7 @@ async def test_a_client_that_leaves_in_the_middle_of_a_message(connect) -> None:
 
 async def test_what_waits_for_a_client_is_limited(connect) -> None:
     raw = await connect()
-    raw.write(raw.headers(1), raw.message(1, b"8"))
+    raw.write(raw.headers(1, PATH), raw.message(1, b"8"))
     await until(lambda: len(Source.calls) == 1)
     call = Source.calls[0].call
     call.send(Message(*[Source.piece] * 9))
@@ -246,7 +195,7 @@ async def test_what_waits_for_a_client_is_limited(connect) -> None:
 
 async def test_a_client_that_gives_no_window_is_dropped_after_a_while(connect) -> None:
     raw = await connect()
-    raw.write(raw.headers(1), raw.message(1, b"1"))
+    raw.write(raw.headers(1, PATH), raw.message(1, b"1"))
     async with asyncio.timeout(5):
         async for frame in raw.frames():
             if isinstance(frame, RstStreamFrame):
@@ -261,7 +210,7 @@ async def test_a_client_that_reads_nothing_at_all_is_dropped_after_a_while(conne
     raw = await connect()
     raw.reader._limit = 1
     raw.write(WindowUpdateFrame(0, window_increment=2**30), SettingsFrame(0, settings={4: 2**30}))
-    raw.write(raw.headers(1), raw.message(1, b"15"))
+    raw.write(raw.headers(1, PATH), raw.message(1, b"15"))
     await until(lambda: len(Source.calls) == 1)
     assert server.connections == before + 1
     await until(lambda: server.connections == before)
@@ -273,7 +222,7 @@ async def test_a_dead_client_is_dropped_and_a_living_one_is_not(connect, server:
     before = server.connections
     dead, living = await connect(), await connect()
     for raw in (dead, living):
-        raw.write(raw.headers(1))
+        raw.write(raw.headers(1, PATH))
     await until(lambda: len(Source.calls) == 2)
 
     async def live() -> None:
@@ -291,7 +240,7 @@ async def test_a_dead_client_is_dropped_and_a_living_one_is_not(connect, server:
 @pytest.mark.parametrize(("given", "status"), [("50m", "4"), ("soon", "13"), ("123456789S", "13")])
 async def test_deadlines(connect, given: str, status: str) -> None:
     raw = await connect()
-    raw.write(raw.headers(1, grpc_timeout=given))
+    raw.write(raw.headers(1, PATH, grpc_timeout=given))
     assert (await raw.trailers())["grpc-status"] == status
 
 

@@ -8,6 +8,7 @@ import pytest
 from envoy.service.discovery.v3 import ads_pb2  # noqa: F401 - its service is looked up by name
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
+from lateen.xds.grpc.engine import EngineKind
 from lateen.xds.grpc.health import Health, Serving
 from lateen.xds.grpc.reflection import reflection_handlers
 from lateen.xds.grpc.schema import message_class
@@ -24,11 +25,11 @@ def health() -> Health:
     return Health()
 
 
-@pytest.fixture
-async def channel(health: Health) -> AsyncIterator[grpc.aio.Channel]:
+@pytest.fixture(params=EngineKind)
+async def channel(request: pytest.FixtureRequest, health: Health) -> AsyncIterator[grpc.aio.Channel]:
     handlers = dict(health.handlers())
     handlers |= reflection_handlers([*handlers, f"/{ADS}/StreamAggregatedResources"])
-    server = GrpcServer(handlers)
+    server = GrpcServer(handlers, engine=request.param)
     port = (await server.listen(TcpAddress("127.0.0.1", 0))).port
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield channel

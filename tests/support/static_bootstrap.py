@@ -1,12 +1,12 @@
 """The whole configuration of a proxy as one static bootstrap, for Envoy to check without running."""
 
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
-from lateen.envoy.binary import find
+from support import envoys
+
 from lateen.envoy.bootstrap import STATIC_RUNTIME
 
 Json = dict[str, Any]
@@ -39,10 +39,10 @@ def as_static(found: Json) -> Json:
     }
 
 
-def refusal(bootstrap: Json, path: Path) -> str:
-    """What a real Envoy has against the bootstrap, which is written to the path; empty if it accepts it."""
+def refusal(bootstrap: Json, path: Path, version: str) -> str:
+    """What the Envoy of that version has against the bootstrap, written to the path; empty if it accepts it."""
     path.write_text(json.dumps(bootstrap))
     options = ["--mode", "validate", "--disable-hot-restart", "--log-level", "error"]
-    command = [find(os.environ), "--config-path", str(path), *options]
+    command = [envoys.binary(version), "--config-path", str(path), *options]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     return (checked.stderr or f"exit status {checked.returncode}") if checked.returncode else ""

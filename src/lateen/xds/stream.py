@@ -29,7 +29,7 @@ import msgspec
 
 from lateen.xds.grpc.status import CallError, Status
 from lateen.xds.resource import CLUSTER, ENDPOINT, LISTENER, PUSH_ORDER, ROUTE, SECRET, Offer
-from lateen.xds.subscription import Ask, Edit, Names, Subscription, first, later
+from lateen.xds.subscription import Ask, Edit, Names, Subscription, first, later, limit
 from lateen.xds.update import Response, Update, Updates
 from lateen.xds.variant import Request, Variant
 from lateen.xds.watch import TypeStatus, Watch
@@ -44,9 +44,6 @@ USERS: Final[Mapping[str, tuple[str, ...]]] = {
 
 NEEDS: Final[Mapping[str, tuple[str, ...]]] = {LISTENER: (CLUSTER,), ROUTE: (CLUSTER,)}
 """For each type those that must have been accepted before its changes are sent."""
-
-MOST_NAMES = 200_000
-"""Names that one stream may subscribe to in one type; a request for more ends it."""
 
 MOST_TYPES = 32
 """Types that one stream may ask for."""
@@ -299,8 +296,7 @@ def _limit(type_url: str, ask: Ask, names: int = 0) -> None:
             names = len(ask.names)
         case _:
             assert_never(ask)
-    if names > MOST_NAMES:
-        raise CallError(Status.RESOURCE_EXHAUSTED, f"{type_url}: more than {MOST_NAMES} names on one stream")
+    limit(type_url, names)
 
 
 def _refusal(watch: Watch, flight: Response, blamed: frozenset[str]) -> Refused:

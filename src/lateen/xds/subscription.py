@@ -10,10 +10,14 @@ from typing import Final, assert_never
 
 import msgspec
 
+from lateen.xds.grpc.status import CallError, Status
 from lateen.xds.resource import WILDCARD_TYPES
 
 NOTHING: Final[frozenset[str]] = frozenset()
 WILDCARD: Final = "*"
+
+MOST_NAMES: Final = 200_000
+"""Names that one stream may subscribe to in one type; a request for more ends it."""
 
 
 class Subscription(msgspec.Struct, frozen=True):
@@ -61,6 +65,12 @@ class Change(msgspec.Struct, frozen=True):
     subscription: Subscription
     asked: frozenset[str] = NOTHING
     everything: bool = False
+
+
+def limit(type_url: str, names: int) -> None:
+    """Raises `CallError` for more names of a type than one stream may have."""
+    if names > MOST_NAMES:
+        raise CallError(Status.RESOURCE_EXHAUSTED, f"{type_url}: more than {MOST_NAMES} names on one stream")
 
 
 def first(type_url: str, ask: Ask) -> Change:

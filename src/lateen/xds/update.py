@@ -67,21 +67,26 @@ class Update:
 
 
 class Response:
-    """One response, made once for all streams that are sent the same. `told` is what it tells of."""
+    """One response, made once for all streams that are sent the same. `told` is what it tells of.
 
-    __slots__ = ("__weakref__", "gone", "message", "nonce", "number", "offer", "told", "type_url", "version")
+    One that is everything is everything of the offer that was `wanted`.
+    """
+
+    __slots__ = ("__weakref__", "gone", "message", "nonce", "number", "offer", "told", "type_url", "version", "wanted")
 
     def __init__(
         self,
         variant: Variant,
         type_url: str,
         offer: Offer,
+        wanted: Subscription,
         told: tuple[Update, ...],
         carried: tuple[Update, ...],
         number: int,
     ) -> None:
         self.type_url = type_url
         self.offer = offer
+        self.wanted = wanted
         self.told = told
         self.version = version_text(offer.version)
         """The version of the offer that it was made from."""
@@ -116,6 +121,7 @@ class Updates:
         variant: Variant,
         type_url: str,
         offer: Offer,
+        wanted: Subscription,
         told: tuple[Update, ...],
         carried: tuple[Update, ...],
         after: int,
@@ -125,11 +131,11 @@ class Updates:
         A nonce only needs to differ from earlier ones of its stream, so streams that are at the same place share it,
         and with it the whole message and its acknowledgement.
         """
-        key = (variant, type_url, offer.version, told, carried)
+        key = (variant, type_url, offer.version, wanted, told, carried)
         found = self._responses.get(key)
         if found is None or found.number <= after:
             self._number += 1
-            found = self._responses[key] = Response(variant, type_url, offer, told, carried, self._number)
+            found = self._responses[key] = Response(variant, type_url, offer, wanted, told, carried, self._number)
         return found
 
     def between(self, type_url: str, old: Offer, new: Offer, wanted: Subscription) -> tuple[Update, ...]:

@@ -20,7 +20,7 @@ from google.protobuf.message import DecodeError
 
 from lateen.xds.grpc.status import CallError, Status
 from lateen.xds.resource import WILDCARD_TYPES
-from lateen.xds.subscription import NOTHING, Ask, Edit, Names
+from lateen.xds.subscription import NOTHING, Ask, Edit, Names, limit
 from lateen.xds.wire import Encoder, delta_resources, world_resources
 
 ADS_SERVICE: Final = "envoy.service.discovery.v3.AggregatedDiscoveryService"
@@ -108,6 +108,7 @@ class _Delta:
             raise CallError(Status.INVALID_ARGUMENT, "the message is not a DeltaDiscoveryRequest") from error
         wanted, unwanted = request.resource_names_subscribe, request.resource_names_unsubscribe
         held = request.initial_resource_versions
+        limit(request.type_url, len(wanted) + len(unwanted) + len(held))  # before so many are looked at
         ask = Edit(frozenset(wanted), frozenset(unwanted), dict(held)) if wanted or unwanted or held else _NO_EDIT
         return _request(request, ask)
 
@@ -128,6 +129,7 @@ class _World:
             request = DiscoveryRequest.FromString(message)
         except DecodeError as error:
             raise CallError(Status.INVALID_ARGUMENT, "the message is not a DiscoveryRequest") from error
+        limit(request.type_url, len(request.resource_names))  # before so many are looked at
         names = frozenset(request.resource_names) or NOTHING
         return _request(request, Names(self._shared(names), request.version_info))
 

@@ -10,7 +10,7 @@ from typing import Final, assert_never
 
 import msgspec
 
-from lateen.xds.resource import EMPTY_OFFER, Offer
+from lateen.xds.resource import EMPTY_OFFER, Offer, Resource
 from lateen.xds.rest import Rest
 from lateen.xds.subscription import NOTHING, UNSUBSCRIBED, Ask, Change, Edit, Names, Subscription
 from lateen.xds.update import Response, Update, Updates
@@ -85,9 +85,12 @@ class Watch:
         """Take over a changed subscription."""
         self.subscription = updates.shared(change.subscription)
         self.owed |= change.asked
+        if self._rest is not None:
+            self._rest.keep(change.asked)
         if change.everything:
             self.fresh = True
             self.sent = EMPTY_OFFER
+            self._retries = []
         if not self.subscription.wildcard:
             names = self.subscription.names
             self.owed &= names
@@ -154,8 +157,9 @@ class Watch:
         offer = self.offered
         assert offer is not None
         if self._retries:
-            names = self._retries.pop(0)
+            names = self._retries.pop(0).difference(self._refused)
             wanted = names if self.subscription.wildcard else names & self.subscription.names
+            self.owed = self.owed.difference(wanted)
             return self._named(updates, self.sent, wanted)
         if self._held:
             self._resume(offer, updates)
@@ -197,15 +201,16 @@ class Watch:
         if self._rest is not None:
             told += tuple(update for flight in self.flights for update in flight.told)
             carried = self._everything(updates, self._rest)
-        response = updates.response(self._variant, self.type_url, self.sent, told, carried, self._number)
+        wanted = self.subscription if self._rest is not None else UNSUBSCRIBED
+        response = updates.response(self._variant, self.type_url, self.sent, wanted, told, carried, self._number)
         self._number = response.number
         self.flights = [*self.flights[1 - _MOST_FLIGHTS :], response]
         self.fresh = self.overdue = False
         return response
 
     def _everything(self, updates: Updates, rest: Rest) -> tuple[Update, ...]:
-        """All that the client is to have. Of `exceptions` it has not, or is not to have, what was sent."""
-        exceptions = self.lingering.union(self._refused, *self._retries)
+        """All that the client is to have. Of `exceptions` it has not, or is not to have yet, what was sent."""
+        exceptions = self.lingering.union(self.owed, self._refused, *self._retries)
         return updates.whole(self.type_url, self.sent, self.subscription, exceptions, rest.of(exceptions))
 
     def _named(self, updates: Updates, offer: Offer, names: frozenset[str]) -> tuple[Update, ...]:
@@ -260,7 +265,7 @@ class Watch:
         self.accepted, self.nonce_accepted = flight.version, flight.nonce
         if self._rest is not None:
             self._rest.drop(flight.names().difference(self._refused))
-            self._rest.answered(flight.offer)
+            self._rest.answered(flight.offer, flight.wanted)
         if not self._refused and not self._retries:
             self.error = ""
 
@@ -268,33 +273,35 @@ class Watch:
         """The client has refused a response; the names that are to blame, empty as long as that is not known.
 
         A client refuses a response as a whole, and may not have applied its other resources either. Where it does not
-        say which one is wrong, the response is sent again in halves until it is alone.
+        say which one is wrong, the response is sent again in halves until it is alone. Names that it has given up
+        meanwhile are no longer of interest.
         """
-        self.error = error or "refused without a reason"
+        names = flight.names()
+        wanted = frozenset(filter(self.subscription.covers, names))
         if self._rest is not None:
-            self._rest.keep(flight.names())
-            if self.flights:  # a later response carries all of this again, so the answer to that counts
-                return NOTHING
-        named = _blamed(flight.names(), self.error)
-        if named:
-            blamed = named
-        elif len(names := sorted(flight.names())) > 1:
-            half = len(names) // 2
-            self._retries[:0] = [frozenset(names[:half]), frozenset(names[half:])]
+            self._rest.keep(names)
+        named = _blamed(names, error)
+        blamed = wanted & named if named else wanted
+        if blamed:
+            self.error = error or "refused without a reason"
+        if self._rest is not None and self.flights:
+            return NOTHING  # a later response carries all of this again, so the answer to that counts
+        if blamed and not named and len(names) > 1:
+            self._retries[:0] = _halves(wanted)
             return NOTHING
-        else:
-            blamed = frozenset(names)
         for update in flight.told:
             for resource in update.changed:
-                if resource.name in blamed and self.sent.get(resource.name) in (resource, None):
+                if resource.name in blamed and _given(self.sent, resource.name) == resource:
                     self._refused[resource.name] = resource.version
+        self.owed = self.owed.difference(self._refused)
         if self._rest is not None:
-            self._rest.drop(flight.names() - blamed)
-            self._rest.answered(flight.offer)
+            self._rest.drop(names - blamed)
+            self._rest.answered(flight.offer, flight.wanted)
         return blamed
 
     def status(self) -> TypeStatus:
         """For those who want to know how the stream is doing."""
+        synced = self.quiet and not self.flights and self.offered is not None
         return TypeStatus(
             wildcard=self.subscription.wildcard,
             names=len(self.subscription.names),
@@ -302,10 +309,21 @@ class Watch:
             nonce_accepted=self.nonce_accepted,
             version_sent=version_text(self.sent.version) if self._number else "",
             version_accepted=self.accepted,
-            synced=self.quiet and not self.flights and self.offered is not None,
-            error=self.error,
+            synced=synced,
+            error="" if synced else self.error,  # what was refused may be offered no more
             refused=tuple(sorted(self._refused)),
         )
+
+
+def _given(offer: Offer, name: str) -> Resource | None:
+    found = offer.get(name)
+    return found if found is not None or offer.otherwise is None else offer.otherwise(name)
+
+
+def _halves(names: frozenset[str]) -> list[frozenset[str]]:
+    ordered = sorted(names)
+    middle = len(ordered) // 2
+    return [frozenset(half) for half in (ordered[:middle], ordered[middle:]) if half]
 
 
 def _holds(held: Mapping[str, str], versions: Mapping[str, str], offer: Offer, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Golden cases: manifests and a proxy in, its configuration out, as reviewed; and a real Envoy accepts each.
+"""Golden cases: manifests and a proxy in, its configuration out, as reviewed; and real Envoys accept each.
 
 `make golden` writes the expected files anew; the difference is to be read like code.
 """
@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from support.envoys import VERSIONS
 from support.static_bootstrap import as_static, refusal
 
 from lateen.cli.translate import TYPES, translated
@@ -39,6 +40,7 @@ def test_configuration(case: Path, request: pytest.FixtureRequest) -> None:
         assert found[name] == yaml.safe_load((expected / f"{name}.yaml").read_text()), name
 
 
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("case", FOR_ENVOY, ids=lambda case: case.name)
-def test_envoy_accepts_it(case: Path, tmp_path: Path) -> None:
-    assert refusal(as_static(configuration(case)), tmp_path / "envoy.json") == ""
+def test_envoy_accepts_it(case: Path, version: str, tmp_path: Path) -> None:
+    assert refusal(as_static(configuration(case)), tmp_path / "envoy.json", version) == ""

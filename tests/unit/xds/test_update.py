@@ -72,6 +72,13 @@ def test_all_that_is_wanted_by_name_includes_what_the_offer_gives_otherwise() ->
     assert update.changed == (resource("b", "empty"), resource("a", "kept"))
 
 
+def test_a_whole_has_what_the_client_kept_in_place_of_the_exceptions() -> None:
+    updates, new = Updates(), offer(a="2", b="2")
+    for kept in ((resource("b", "0"),), (resource("b", "1"),), ()):
+        (update,) = updates.whole(CLUSTER, new, EVERYTHING, frozenset("b"), kept)
+        assert update.changed == (resource("a", "2"), *kept)
+
+
 def test_what_is_kept_stays_within_the_capacity() -> None:
     updates = Updates(capacity=20_000)
     for number in range(100):

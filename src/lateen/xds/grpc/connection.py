@@ -97,14 +97,15 @@ class GrpcConnection(asyncio.Protocol):
         failed = False
         try:
             self.engine.receive(data)
-        except EngineError as error:
+        except EngineError:
             failed = True
             self.dropped_for = "HTTP/2 error"
-            _log.warning("%s: HTTP/2 error, closing: %s", self._peer, error)
         finally:
             self._inside = False
         self._flush()
         if self._transport is not None and (failed or self.engine.finished):
+            if why := self.engine.failure:
+                _log.warning("%s: HTTP/2 error, closing: %s", self._peer, why)
             self._transport.close()
 
     def pause_writing(self) -> None:
@@ -301,6 +302,8 @@ class GrpcConnection(asyncio.Protocol):
 
     def _failed(self, call: Call, error: Exception) -> None:
         if isinstance(error, CallError):
+            level = logging.INFO if error.status is Status.UNAVAILABLE else logging.WARNING
+            _log.log(level, "%s: %s: ended, %s: %s", self._peer, call.path, error.status.name, error.message)
             call.finish(error.status, error.message)
         else:
             _log.error("%s: %s: internal error", self._peer, call.path, exc_info=error)

@@ -100,5 +100,9 @@ class Engine(Protocol):
         """Ask the client for a sign of life."""
 
     @property
+    def failure(self) -> str:
+        """What the client did wrong, if that is why the connection is over; else empty."""
+
+    @property
     def finished(self) -> bool:
         """The connection is over, and everything has been taken."""

@@ -71,13 +71,14 @@ class _Frames:
 class H2Engine:
     """`Engine` by hyper-h2, which leaves it to its user to cut bodies to what the client's windows allow."""
 
-    __slots__ = ("_bodies", "_closed", "_connection", "_frames", "_out", "_resets", "_sink")
+    __slots__ = ("_bodies", "_closed", "_connection", "_failure", "_frames", "_out", "_resets", "_sink")
 
     def __init__(self, sink: EngineSink, limits: Limits) -> None:
         self._sink = sink
         self._bodies: dict[int, _Body] = {}
         self._out = bytearray()
         self._closed = False
+        self._failure = ""
         self._resets = 0
         self._frames = _Frames()
         self._connection = H2Connection(H2Configuration(client_side=False, header_encoding=None))
@@ -89,6 +90,7 @@ class H2Engine:
                 SettingCodes.MAX_HEADER_LIST_SIZE: limits.max_header_bytes,
             },
         )
+        self._connection.decoder.max_header_list_size = limits.max_header_bytes  # also before the client has agreed
         self._connection.initiate_connection()
         self._connection.increment_flow_control_window(limits.connection_window - _DEFAULT_WINDOW)
 
@@ -99,8 +101,8 @@ class H2Engine:
         try:
             events = self._connection.receive_data(data)
         except H2Error as error:
-            self._closed = True
-            raise EngineError(str(error) or type(error).__name__) from error
+            self._closed, self._failure = True, str(error) or type(error).__name__
+            raise EngineError(self._failure) from error
         self._out += self._connection.data_to_send()
         if len(self._out) > _MOST_UNTAKEN:
             raise self._end(ErrorCodes.ENHANCE_YOUR_CALM, "too many answers wait to be read")
@@ -127,7 +129,7 @@ class H2Engine:
 
     def _end(self, code: ErrorCodes, why: str) -> EngineError:
         self._connection.close_connection(code)
-        self._closed = True
+        self._closed, self._failure = True, why
         return EngineError(why)
 
     def take(self, limit: int) -> bytes:
@@ -206,6 +208,11 @@ class H2Engine:
         """See `Engine`."""
         with contextlib.suppress(H2Error):
             self._connection.ping(bytes(8))
+
+    @property
+    def failure(self) -> str:
+        """See `Engine`."""
+        return self._failure
 
     @property
     def finished(self) -> bool:

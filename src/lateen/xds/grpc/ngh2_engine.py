@@ -10,11 +10,12 @@ from lateen.xds.grpc.engine import EngineError, EngineSink, Headers, Limits, Res
 class Ngh2Engine:
     """`Engine` by libnghttp2, which also limits resets, pings, settings and continuation frames."""
 
-    __slots__ = ("_broken", "_connection", "_sink")
+    __slots__ = ("_broken", "_connection", "_failure", "_sink")
 
     def __init__(self, sink: EngineSink, limits: Limits) -> None:
         self._sink = sink
         self._broken = False
+        self._failure = ""
         self._connection = ngh2.Connection(
             ngh2.Role.SERVER,
             ngh2.Configuration(
@@ -37,7 +38,7 @@ class Ngh2Engine:
         try:
             self._connection.receive_data(data)
         except ngh2.NGH2Error as error:
-            self._broken = True
+            self._broken, self._failure = True, str(error)
             raise EngineError(str(error)) from error
         finally:
             for event in self._connection.events():
@@ -54,6 +55,8 @@ class Ngh2Engine:
                 self._sink.body(event.stream_id, b"", 0, True)
             case ngh2.StreamReset() | ngh2.StreamClosed():
                 self._sink.reset(event.stream_id)
+            case ngh2.ConnectionClosed() if event.error_code:
+                self._failure = event.debug_data.decode(errors="replace") or ngh2.ErrorCode(event.error_code).name
             case _:
                 pass  # settings, pings and windows are the engine's own business
 
@@ -110,6 +113,13 @@ class Ngh2Engine:
         """See `Engine`."""
         with contextlib.suppress(ngh2.NGH2Error):
             self._connection.ping()
+
+    @property
+    def failure(self) -> str:
+        """See `Engine`."""
+        for event in self._connection.events():  # some errors are told only when the client's GOAWAY has been taken
+            self._tell(event)
+        return self._failure
 
     @property
     def finished(self) -> bool:

@@ -1,0 +1,31 @@
+"""Edits of routes, weights, subsets and replicas under load lose no request."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from edits import EDITS_PER_S, measured
+from support.local_mesh import LocalMesh
+
+pytestmark = pytest.mark.e2e
+
+BOOKINFO = Path(__file__).parents[2] / "examples" / "bookinfo"
+SECONDS = 6
+
+
+@pytest.fixture
+def mesh(tmp_path: Path) -> Iterator[LocalMesh]:
+    running = LocalMesh(tmp_path, BOOKINFO / "manifests", images=[BOOKINFO / "images.yaml"])
+    try:
+        running.await_start()
+        yield running
+    finally:
+        running.stop()
+
+
+def test_nothing_is_lost_while_the_configuration_changes(mesh: LocalMesh) -> None:
+    found = measured(mesh.port, mesh.api.path, SECONDS)
+    assert found["requests"] > 0
+    assert found["edits"] > EDITS_PER_S  # routes and replicas both; how many more depends on the machine
+    lost = {kind: found[kind] for kind in ("socket_errors", "timeouts", "not_2xx")}
+    assert lost == {"socket_errors": 0, "timeouts": 0, "not_2xx": 0}, found
