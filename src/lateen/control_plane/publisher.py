@@ -3,7 +3,7 @@
     changes -> mesh.commit -> settle in short steps -> all settled? -> each stream whose answers changed: offer
 
 A connected proxy is a fact like any other. Its views are an answer that is watched; they name the questions whose
-answers it may be sent, and those are watched too, once for all proxies that ask them.
+answers it may be sent, and those are watched too, once for the audience of all proxies that are asked the same.
 """
 
 import asyncio
@@ -11,22 +11,22 @@ import contextlib
 import logging
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 
 from envoy.config.core.v3.base_pb2 import Node as XdsNode
 from google.protobuf.json_format import MessageToDict
 
 from lateen.config.store import ChangeSet
+from lateen.control_plane.audiences import Audience, Audiences, Subscriber
 from lateen.control_plane.counts import Counts
 from lateen.control_plane.refusals import Refusals
-from lateen.incremental.nodes import CLEAN, MISSING, Node
+from lateen.incremental.nodes import MISSING, Node
 from lateen.incremental.tables import Change
 from lateen.model.mesh import Mesh
 from lateen.model.proxy import InvalidNode, Proxy, ProxyId, parse_node
-from lateen.model.views import Views, views
+from lateen.model.views import views
 from lateen.model.workloads import Locality
-from lateen.translate.catalogue import questions
 from lateen.xds.ads import AdsConnection
 from lateen.xds.grpc.status import CallError, Status
 from lateen.xds.resource import EMPTY_OFFER, Offer
@@ -49,29 +49,6 @@ SWEEP_AT_LEAST_EVERY_S = 60.0
 _log = logging.getLogger(__name__)
 
 
-class Subscriber:
-    """A connected proxy: its stream, its views, and the answers that it is offered, by type URL.
-
-    `requested`: the types that it asked for. `due`: those of which its stream does not have the present offer. `number`
-    counts connections. `behind_since`: when the change was taken of which it has not accepted everything, if there is.
-    """
-
-    __slots__ = ("asked", "behind_since", "connection", "due", "number", "proxy", "requested", "views")
-
-    def __init__(self, connection: AdsConnection, number: int, proxy: Proxy, views_node: Node) -> None:
-        self.connection = connection
-        self.number = number
-        self.behind_since: float | None = None
-        self.proxy = proxy
-        self.views = views_node
-        self.asked: dict[str, tuple[Node, ...]] = {}
-        self.requested: set[str] = set()
-        self.due: set[str] = set()
-
-    def nodes(self) -> list[Node]:
-        return [node for nodes in self.asked.values() for node in nodes]
-
-
 class Publisher:
     """Serves every connected proxy what the mesh means for it, and keeps it so. An `AdsService`."""
 
@@ -85,9 +62,13 @@ class Publisher:
         """Set once there is a proxy and everything that it may be sent has been worked out."""
         self._subscribers: dict[AdsConnection, Subscriber] = {}
         self._streams: Counter[ProxyId] = Counter()
-        self._audience: defaultdict[Node, dict[Subscriber, str]] = defaultdict(dict)
-        """Who is offered an answer, and as part of which type; the type is empty for a proxy's views."""
-        self._due: dict[Subscriber, None] = {}
+        self._audiences = Audiences(mesh)
+        self._viewers: defaultdict[Node, set[Subscriber]] = defaultdict(set)
+        """The streams of a proxy, by its views."""
+        self._moved: dict[Subscriber, None] = {}
+        """Who is to be offered everything."""
+        self._renewed: defaultdict[Audience, set[str]] = defaultdict(set)
+        """Types that have another answer than was offered."""
         self._failed: list[Node] = []
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -123,27 +104,27 @@ class Publisher:
         subscriber = Subscriber(connection, next(self._numbers), proxy, self.mesh.watch(views, proxy.id))
         self._subscribers[connection] = subscriber
         self._streams[proxy.id] += 1
-        self._audience[subscriber.views][subscriber] = ""
-        # What was answered before, to another stream or an earlier one of this proxy: settling tells only what differs.
-        self._move(subscriber)
-        if all(node.state == CLEAN for node in subscriber.nodes()):
+        self._viewers[subscriber.views].add(subscriber)
+        self._audiences.move(subscriber)
+        if subscriber.audience.answered:
             # At once: a stream that knows what is offered need not keep what a client says it has.
-            self._offer(subscriber, {})
+            connection.offer(subscriber.offers())
+        else:
+            # Settling tells only what differs from what was answered before, to another stream or an earlier one.
+            self._moved[subscriber] = None
         self._stir()
 
     def subscribed(self, connection: AdsConnection, type_url: str) -> None:
-        subscriber = self._subscribers[connection]
-        subscriber.requested.add(type_url)
-        if subscriber.asked and type_url not in subscriber.asked:
-            self._owe(subscriber, (type_url,))
-            self._stir()
+        asked = self._subscribers[connection].audience.asked
+        if asked and type_url not in asked:
+            connection.offer({type_url: EMPTY_OFFER})
 
     def answered(self, connection: AdsConnection, answer: Accepted | Refused) -> None:
         subscriber = self._subscribers[connection]
         if isinstance(answer, Accepted):
             self.refusals.accepted(subscriber.proxy.id, answer.type_url)
         else:
-            offered = (*subscriber.asked.get(answer.type_url, ()), subscriber.views)
+            offered = (*subscriber.audience.asked.get(answer.type_url, ()), subscriber.views)
             self.refusals.refused(subscriber.proxy.id, answer, offered)
         if subscriber.behind_since is not None and connection.quiet:
             if isinstance(answer, Accepted):
@@ -152,12 +133,15 @@ class Publisher:
 
     def closed(self, connection: AdsConnection) -> None:
         subscriber = self._subscribers.pop(connection)
-        self._due.pop(subscriber, None)
-        self._release(subscriber, [subscriber.views, *subscriber.nodes()])
+        self._moved.pop(subscriber, None)
+        self._audiences.leave(subscriber)
+        self._viewers[subscriber.views].discard(subscriber)
+        self.mesh.unwatch(subscriber.views)
+        self._litter = True
         gone = subscriber.proxy.id
         self._streams[gone] -= 1
         if not self._streams[gone]:
-            del self._streams[gone]
+            del self._streams[gone], self._viewers[subscriber.views]
             self.mesh.commit([Change(Proxy, gone, None)])
             self.refusals.forget(gone)
         self._stir()
@@ -202,7 +186,7 @@ class Publisher:
             not (report.status.synced or report.status.error)
             for subscriber in self._subscribers.values()
             for type_url, report in subscriber.connection.status().items()
-            if type_url in subscriber.asked
+            if type_url in subscriber.audience.asked
         )
 
     def _sweep(self) -> None:
@@ -225,24 +209,19 @@ class Publisher:
                     slice_.restart()
 
     def _answered_anew(self, node: Node) -> None:
-        for subscriber, type_url in tuple(self._audience.get(node, {}).items()):
-            if node is subscriber.views:
-                self._move(subscriber)
-            else:
-                self._owe(subscriber, (type_url,))
-
-    def _owe(self, subscriber: Subscriber, type_urls: Iterable[str]) -> None:
-        subscriber.due.update(type_urls)
-        self._due[subscriber] = None
+        for subscriber in self._viewers.get(node, ()):
+            self._audiences.move(subscriber)
+            self._moved[subscriber] = None
+            self._litter = True
+        for audience, type_url in self._audiences.asking(node):
+            self._renewed[audience].add(type_url)
 
     async def _publish(self) -> None:
         """Offer what changed: only when all is settled, so that a stream can make before it breaks."""
         slice_ = _TimeSlice(OFFERING_STEP_S)
-        due, self._due = self._due, {}
         changed_at, self._changed_at = self._changed_at, None
-        joined: dict[tuple[Node, ...], Offer] = {}
-        for subscriber in due:
-            if subscriber.connection in self._subscribers and self._offer(subscriber, joined):
+        for subscriber, offers in self._due():
+            if subscriber.connection in self._subscribers and subscriber.connection.offer(offers):
                 subscriber.behind_since = subscriber.behind_since or changed_at
             if slice_.over():
                 await asyncio.sleep(0)
@@ -250,47 +229,16 @@ class Publisher:
         if changed_at is not None:
             self.counts.push.observe(time.monotonic() - changed_at)
 
-    def _offer(self, subscriber: Subscriber, joined: dict[tuple[Node, ...], Offer]) -> bool:
-        """Let a stream have what it is due; whether it is sent something.
-
-        `joined` keeps what others of the same answers are offered.
-        """
-        if not (subscriber.asked and subscriber.due):
-            return False
-        offers: dict[str, Offer] = {}
-        for type_url in subscriber.due:
-            nodes = subscriber.asked.get(type_url, ())
-            if not all(isinstance(node.value, Offer) for node in nodes):
-                continue  # not to be built: what the proxy has is better than a part of what it should have
-            offer = joined.get(nodes)
-            if offer is None:
-                offer = joined[nodes] = _joined(nodes)
-            offers[type_url] = offer
-        subscriber.due.clear()
-        return subscriber.connection.offer(offers)
-
-    def _move(self, subscriber: Subscriber) -> None:
-        """Watch what the proxy's present views ask, and no longer what only the former ones did."""
-        value = subscriber.views.value
-        wanted = questions(value) if isinstance(value, Views) else {}
-        former = subscriber.nodes()
-        subscriber.asked = {
-            type_url: tuple(self.mesh.watch(function, *arguments) for function, arguments in asked)
-            for type_url, asked in wanted.items()
-        }
-        self._release(subscriber, former)
-        for type_url, nodes in subscriber.asked.items():
-            for node in nodes:
-                self._audience[node][subscriber] = type_url
-        self._owe(subscriber, subscriber.asked.keys() | subscriber.requested)
-
-    def _release(self, subscriber: Subscriber, nodes: Iterable[Node]) -> None:
-        self._litter = True
-        for node in nodes:
-            self.mesh.unwatch(node)
-            self._audience[node].pop(subscriber, None)
-            if not self._audience[node]:
-                del self._audience[node]
+    def _due(self) -> Iterator[tuple[Subscriber, Mapping[str, Offer]]]:
+        """Who is to be offered what. Those who moved come first: what else they are due is then nothing new."""
+        moved, self._moved = self._moved, {}
+        renewed, self._renewed = self._renewed, defaultdict(set)
+        for subscriber in moved:
+            yield subscriber, subscriber.offers()
+        for audience, type_urls in renewed.items():
+            offers = audience.offers(type_urls)
+            for subscriber in tuple(audience.members):
+                yield subscriber, offers
 
     def _report_failures(self) -> None:
         """A bug costs one answer; say so once, on the answer where it happened and not on those that rest on it."""
@@ -323,13 +271,6 @@ class _TimeSlice:
 
     def over(self) -> bool:
         return self._clock() >= self._end
-
-
-def _joined(nodes: tuple[Node, ...]) -> Offer:
-    if not nodes:
-        return EMPTY_OFFER
-    parts: list[Offer] = [node.value for node in nodes]
-    return parts[0] if len(parts) == 1 else Offer(parts)
 
 
 def _proxy(node: XdsNode) -> Proxy:

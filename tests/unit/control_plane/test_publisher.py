@@ -24,6 +24,7 @@ class RememberingConnection:
         self.node = Node(id=f"sidecar~{address}~{name}.default~default.svc.cluster.local", cluster="caller.default")
         self.clusters: set[str] = set()
         self.offers: list[Mapping[str, Offer]] = []
+        self.types: frozenset[str] = frozenset()
         self._offered = asyncio.Event()
 
     def status(self) -> Mapping[str, object]:
@@ -110,7 +111,7 @@ async def test_a_stream_is_offered_only_types_that_changed_and_equal_proxies_the
     publisher.apply(ConfigStore().apply([typed(endpoint_slice("reviews", pods=[("reviews-1", "10.0.0.9")]))]))
     await publisher.settled()
     assert first.offers[-1].keys() == second.offers[-1].keys() == {ENDPOINT}
-    assert first.offers[-1][ENDPOINT] is second.offers[-1][ENDPOINT]
+    assert first.offers[-1] is second.offers[-1]
 
 
 async def test_what_is_known_is_offered_while_the_stream_opens(publisher: Publisher) -> None:

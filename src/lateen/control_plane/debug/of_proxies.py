@@ -3,10 +3,10 @@
 from difflib import get_close_matches
 from typing import Any, Final
 
+from lateen.control_plane.audiences import Subscriber
 from lateen.control_plane.debug.config_dump import DUMPED, config_dump
 from lateen.control_plane.debug.page import Json, Known, PageError, Query, later
 from lateen.control_plane.debug.sync_status import sync_status, time_text
-from lateen.control_plane.publisher import Subscriber
 from lateen.xds.readable import readable
 from lateen.xds.resource import EMPTY_OFFER, ENDPOINT, SHORT_NAMES, Resource
 

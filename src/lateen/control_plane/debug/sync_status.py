@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from lateen.control_plane.publisher import Publisher, Subscriber
+from lateen.control_plane.audiences import Subscriber
+from lateen.control_plane.publisher import Publisher
 from lateen.control_plane.refusals import Refusal
 from lateen.xds.ads import TypeReport
 from lateen.xds.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE
