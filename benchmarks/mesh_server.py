@@ -22,8 +22,6 @@ from lateen.control_plane.app import ControlPlane
 from lateen.xds.grpc.engine import EngineKind
 from lateen.xds.listening import TcpAddress
 
-_LOOPBACK = TcpAddress("127.0.0.1", 0)
-
 
 class Server:
     """The orders that there are. Each public method is one."""
@@ -124,13 +122,10 @@ async def _serve(directory: Path, transport: str, engine: EngineKind) -> None:
     """Says the address of that transport, then obeys. The directory is for a socket and a certificate."""
     control_plane = ControlPlane(engine=engine)
     await control_plane.serve(directory / "xds.sock")
-    match transport:
-        case "tcp":
-            address = f"tcp:{(await control_plane.listen(_LOOPBACK)).port}"
-        case "tls":
-            address = f"tls:{(await control_plane.listen(_LOOPBACK, _tls(directory))).port}"
-        case _:
-            address = f"unix:{directory / 'xds.sock'}"
+    address = f"unix:{directory / 'xds.sock'}"
+    if transport != "unix":
+        context = _tls(directory) if transport == "tls" else None
+        address = f"{transport}:{(await control_plane.listen(TcpAddress('127.0.0.1', 0), context)).port}"
     orders = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
     print(json.dumps({"address": address}), flush=True)

@@ -162,11 +162,11 @@ class Publisher:
             self._wake.clear()
             try:
                 await self._settle()
+                if self._subscribers:
+                    self.built.set()
+                await self._publish()
             except Exception:  # proxies keep what they have; the next change is another chance
-                _log.exception("cannot settle the configuration")
-            if self._subscribers:
-                self.built.set()
-            await self._publish()
+                _log.exception("cannot settle or publish the configuration")
             self._report_failures()
             if self._litter and time.monotonic() > self._swept_at + SWEEP_AT_LEAST_EVERY_S:
                 self._sweep()

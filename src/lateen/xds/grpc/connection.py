@@ -99,12 +99,12 @@ class GrpcConnection(asyncio.Protocol):
             self.engine.receive(data)
         except EngineError:
             failed = True
-            self.dropped_for = "HTTP/2 error"
         finally:
             self._inside = False
         self._flush()
         if self._transport is not None and (failed or self.engine.finished):
             if why := self.engine.failure:
+                self.dropped_for = "HTTP/2 error"
                 _log.warning("%s: HTTP/2 error, closing: %s", self._peer, why)
             self._transport.close()
 
