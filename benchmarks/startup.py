@@ -78,12 +78,14 @@ class Run:
         return time.perf_counter() - self.begun
 
     def memory(self) -> dict[str, list[float]]:
-        """Proportional memory in MB of the mesh's own processes: supervisor, agents, Envoys."""
-        found: dict[str, list[float]] = {"supervisor": [], "agents": [], "envoys": []}
+        """Proportional memory in MB of the mesh's own processes: supervisor, control plane, agents, Envoys."""
+        found: dict[str, list[float]] = {"supervisor": [], "control plane": [], "agents": [], "envoys": []}
         for pid in _descendants(int(self._lock.read_text())):
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
             if b"supervise" in words:
                 found["supervisor"].append(_pss_mb(pid))
+            elif b"control-plane" in words:
+                found["control plane"].append(_pss_mb(pid))
             elif b"agent" in words and b"proxy" in words:
                 found["agents"].append(_pss_mb(pid))
             elif words[0].endswith(b"/envoy"):
@@ -152,6 +154,7 @@ def run(repeats: int = 5) -> Json:
         "down_s": round(statistics.median(downs), 2),
         "help_ms": round(statistics.median(help_ms()), 1),
         "supervisor_pss_mb": round(sum(memory["supervisor"]), 1),
+        "control_plane_pss_mb": round(sum(memory["control plane"]), 1),
         "agent_pss_mb": round(statistics.mean(memory["agents"]), 1),
         "agents": len(memory["agents"]),
         "envoy_pss_mb": round(statistics.mean(memory["envoys"]), 1),
