@@ -162,11 +162,11 @@ class Publisher:
             self._wake.clear()
             try:
                 await self._settle()
-                if self._subscribers:
-                    self.built.set()
-                await self._publish()
             except Exception:  # proxies keep what they have; the next change is another chance
-                _log.exception("cannot settle or publish the configuration")
+                _log.exception("cannot settle the configuration")
+            if self._subscribers:
+                self.built.set()
+            await self._publish()
             self._report_failures()
             if self._litter and time.monotonic() > self._swept_at + SWEEP_AT_LEAST_EVERY_S:
                 self._sweep()
@@ -221,7 +221,7 @@ class Publisher:
         slice_ = _TimeSlice(OFFERING_STEP_S)
         changed_at, self._changed_at = self._changed_at, None
         for subscriber, offers in self._due():
-            if subscriber.connection in self._subscribers and subscriber.connection.offer(offers):
+            if subscriber.connection in self._subscribers and _offered(subscriber.connection, offers):
                 subscriber.behind_since = subscriber.behind_since or changed_at
             if slice_.over():
                 await asyncio.sleep(0)
@@ -271,6 +271,16 @@ class _TimeSlice:
 
     def over(self) -> bool:
         return self._clock() >= self._end
+
+
+def _offered(connection: AdsConnection, offers: Mapping[str, Offer]) -> bool:
+    """Whether something was sent because of these offers. A bug costs one stream, whose client will come back."""
+    try:
+        return connection.offer(offers)
+    except Exception:
+        _log.exception("%s: cannot be offered what changed", connection.node.id)
+        connection.close(Status.INTERNAL, "internal error")
+        return False
 
 
 def _proxy(node: XdsNode) -> Proxy:

@@ -164,3 +164,37 @@ async def test_a_resource_that_cannot_be_built_costs_no_other(
     publisher.opened(as_stream(connection))
     assert await connection.offered() >= {"BlackHoleCluster", "PassthroughCluster"}
     assert REVIEWS not in connection.clusters
+
+
+class BrokenConnection(RememberingConnection):
+    """A stream with a bug."""
+
+    ended = False
+
+    def offer(self, offers: Mapping[str, Offer]) -> None:
+        if not self.offers:
+            return super().offer(offers)
+        raise RuntimeError("a bug")
+
+    def close(self, *_: object) -> None:
+        self.ended = True
+
+
+async def test_a_stream_that_cannot_be_offered_anything_is_ended_and_costs_no_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store, made = ConfigStore(), Publisher(Mesh())
+    made.ready = True
+    made.apply(store.apply([typed(service("reviews"))]))
+    running = asyncio.create_task(made.run())
+    broken, other = BrokenConnection(name="broken"), RememberingConnection(name="other")
+    for connection in (broken, other):
+        made.opened(as_stream(connection))
+        await connection.offered()
+    for name in ("added", "added-later"):
+        made.apply(store.apply([typed(service(name))]))
+        assert f"outbound|9080||{name}.default.svc.cluster.local" in await other.offered()
+    assert broken.ended
+    assert "broken.default" in caplog.text
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
