@@ -129,6 +129,7 @@ class GrpcConnection(asyncio.Protocol):
         self._ending.clear()
         for stream_id in list(self._calls):
             self._lose(stream_id)
+        self.engine.leave()
 
     # the engine's side
 

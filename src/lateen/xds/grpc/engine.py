@@ -99,6 +99,9 @@ class Engine(Protocol):
     def ping(self) -> None:
         """Ask the client for a sign of life."""
 
+    def leave(self) -> None:
+        """Let go of the sink, which is told nothing more: neither is kept alive by the other."""
+
     @property
     def failure(self) -> str:
         """What the client did wrong, if that is why the connection is over; else empty."""

@@ -209,6 +209,10 @@ class H2Engine:
         with contextlib.suppress(H2Error):
             self._connection.ping(bytes(8))
 
+    def leave(self) -> None:
+        """See `Engine`."""
+        del self._sink
+
     @property
     def failure(self) -> str:
         """See `Engine`."""

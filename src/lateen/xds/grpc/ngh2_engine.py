@@ -114,6 +114,10 @@ class Ngh2Engine:
         with contextlib.suppress(ngh2.NGH2Error):
             self._connection.ping()
 
+    def leave(self) -> None:
+        """See `Engine`."""
+        del self._sink
+
     @property
     def failure(self) -> str:
         """See `Engine`."""
