@@ -204,7 +204,8 @@ class Watch:
         wanted = self.subscription if self._rest is not None else UNSUBSCRIBED
         response = updates.response(self._variant, self.type_url, self.sent, wanted, told, carried, self._number)
         self._number = response.number
-        self.flights = [*self.flights[1 - _MOST_FLIGHTS :], response]
+        self.flights.append(response)
+        del self.flights[:-_MOST_FLIGHTS]
         self.fresh = self.overdue = False
         return response
 
@@ -256,7 +257,7 @@ class Watch:
         """The response of that nonce, from now on answered; None if none is awaited."""
         for position, flight in enumerate(self.flights):
             if flight.nonce == nonce:
-                self.flights = self.flights[position + 1 :]
+                del self.flights[: position + 1]
                 return flight
         return None
 
