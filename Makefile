@@ -39,10 +39,10 @@ $(VENV)/.installed: pyproject.toml
 demo: packages $(VENV)/.installed ## Bring bookinfo up, switch its routing live, and leave it running.
 	@$(SUDO) $(BIN)/python examples/bookinfo/demo.py
 
-test: load-packages $(VENV)/.installed ## Run every test: unit, property, protocol, conformance and end to end.
+test: load-packages $(VENV)/.installed .envoys/.made ## Run every test: unit, property, protocol, conformance and end to end.
 	@$(SUDO) $(BIN)/python -m pytest
 
-e2e: load-packages $(VENV)/.installed ## Run only the tests with real Envoys in network namespaces.
+e2e: load-packages $(VENV)/.installed .envoys/.made ## Run only the tests with real Envoys in network namespaces.
 	@$(SUDO) $(BIN)/python -m pytest tests/e2e
 
 check: setup ## Format, lint, types and import layers; changes nothing.

@@ -39,8 +39,9 @@ EVERY_REJECTION = re.compile(r"update_rejected$")
 
 
 @pytest.fixture
-def network() -> Iterator[None]:
+def network(version: str) -> Iterator[None]:
     """A network namespace for this thread in which every pod's address is local."""
+    envoys.binary(version)  # which pip may have to fetch, and cannot from within
     own = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     syscalls.unshare(syscalls.CLONE_NEWNET)
     try:
