@@ -39,6 +39,7 @@ from lateen.xds.watch import Watch
 
 KEPT_FOR_A_CLIENT = (AdsConnection, AdsStream, Watch, Call, GrpcConnection)
 OTHER = "sidecar~10.0.0.9~other.default~default.svc.cluster.local"
+PATIENCE_S = 15
 MOST_SHARED = 100_000
 """Bytes that answers to a few clients of a few services may leave in what all streams share."""
 PEER = re.compile(r"127\.0\.0\.1:\d+: ")
@@ -87,7 +88,7 @@ class Bystander:
         await self._read()
 
     async def is_sent(self, cluster: str) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while cluster not in await self._read():
                 pass
 
@@ -124,6 +125,7 @@ async def bystander(control_plane: ControlPlane, port: int) -> AsyncIterator[Bys
         await control_plane.publisher.settled()
         before, bytes_before = control_plane.kept(), control_plane.updates.kept_bytes
         yield found
+        await until(lambda: control_plane.server.connections == 1)
         await until(lambda: control_plane.kept() == before)
         assert control_plane.updates.kept_bytes < bytes_before + MOST_SHARED
         await found.is_sent(control_plane.change())
@@ -149,7 +151,7 @@ async def raw(port: int, bystander: Bystander) -> AsyncIterator[Raw]:  # noqa: A
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while not condition():  # noqa: ASYNC110 - the server's side has no event to wait for
             await asyncio.sleep(0.005)
 
@@ -285,7 +287,7 @@ async def test_headers_that_are_too_large_reach_nobody(raw: Raw, control_plane: 
     block = raw.encoder.encode([*fields, ("content-type", "application/grpc"), ("x", "y" * 20_000)])
     middle = len(block) // 2
     raw.write(HeadersFrame(1, block[:middle]), ContinuationFrame(1, block[middle:], flags=["END_HEADERS"]))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         async for frame in raw.frames():
             if isinstance(frame, RstStreamFrame | GoAwayFrame) and frame.error_code:
                 break
