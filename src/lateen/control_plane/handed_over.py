@@ -12,7 +12,7 @@ from lateen.control_plane.app import ControlPlane
 from lateen.control_plane.debug.page import Page
 from lateen.control_plane.errors import CannotStart
 from lateen.model.mesh import Diagnostic
-from lateen.sources.handover import Answer, Batch, Json, Question, Remark, encode, receive
+from lateen.sources.handover import Answer, Batch, Json, Question, Remark, Remarks, encode, receive
 
 _log = logging.getLogger(__name__)
 
@@ -55,12 +55,9 @@ class HandedOver:
         await self._control_plane.settled()
         await self._control_plane.acknowledged(patience_s)
 
-    async def remarks(self) -> dict[str, list[Remark]]:
-        """`refused`: what proxies do not take over; `problems`: what is wrong with objects in force."""
-        return {
-            "refused": _remarks(self._control_plane.refused()),
-            "problems": _remarks(self._control_plane.diagnostics()),
-        }
+    async def remarks(self) -> Remarks:
+        """What is to be said of the objects that were handed over."""
+        return Remarks(_remarks(self._control_plane.refused()), _remarks(self._control_plane.diagnostics()))
 
     async def page(self, path: str, query: str) -> Page:
         """See `ControlPlane.page`."""

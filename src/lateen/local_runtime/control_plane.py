@@ -19,11 +19,11 @@ import msgspec
 from lateen.local_runtime.network.network import GATEWAY, MeshNetwork
 from lateen.local_runtime.notices import Notices
 from lateen.local_runtime.plan.control_plane import MONITORING_PORT, XDS_PORT
-from lateen.sources.handover import Answer, Batch, Message, Question, Remark, encode, receive
+from lateen.sources.handover import Answer, Batch, Message, Question, Remarks, encode, receive
+from lateen.xds.listening import BACKLOG
 
 PROGRAM: Final = (sys.executable, "-P", "-m", "lateen.cli", "control-plane")
 
-_BACKLOG: Final = 4096
 _STEADY_S: Final = 5.0
 """One that has run for so long is started again at once."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
@@ -52,19 +52,12 @@ def listening(xds_socket: Path, network: MeshNetwork) -> Iterator[Listening]:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             made.bind((GATEWAY, port))
         for made in (proxies, xds, monitoring):
-            made.listen(_BACKLOG)
+            made.listen(BACKLOG)
         yield {"--grpcAddr": (proxies, xds), "--monitoringAddr": (monitoring,)}
 
 
 class Away(Exception):
     """The control plane is not running, or ended before it answered."""
-
-
-class Remarks(msgspec.Struct, frozen=True):
-    """`refused`: what proxies do not take over; `problems`: what is wrong with objects in force."""
-
-    refused: list[Remark] = []
-    problems: list[Remark] = []
 
 
 class Page(msgspec.Struct, frozen=True):

@@ -21,7 +21,7 @@ import lateen
 from lateen.config.objects import ObjectRef
 from lateen.local_runtime import preflight
 from lateen.local_runtime.api.server import ApiServer
-from lateen.local_runtime.control_plane import Away, ControlPlane, Page, Remarks, listening
+from lateen.local_runtime.control_plane import Away, ControlPlane, Page, listening
 from lateen.local_runtime.controllers.defaults import DefaultsController
 from lateen.local_runtime.controllers.loop import Controllers
 from lateen.local_runtime.controllers.pods import PodController
@@ -49,7 +49,7 @@ from lateen.local_runtime.pods.status import timestamp
 from lateen.local_runtime.pods.worker import Machine
 from lateen.local_runtime.sandbox.sandbox import Sandboxes
 from lateen.local_runtime.state_directory import StateDirectory
-from lateen.sources.handover import Remark
+from lateen.sources.handover import Remark, Remarks
 
 _ACKNOWLEDGED_S: Final = 1.0
 """How long whoever changed something waits for the proxies' answers; one that is starting may take longer."""

@@ -48,6 +48,13 @@ class Remark(msgspec.Struct, frozen=True):
     text: str
 
 
+class Remarks(msgspec.Struct, frozen=True):
+    """`refused`: what proxies do not take over; `problems`: what is wrong with objects in force."""
+
+    refused: list[Remark] = []
+    problems: list[Remark] = []
+
+
 Message = Batch | Question | Answer
 
 _SIZE: Final = struct.Struct("!I")

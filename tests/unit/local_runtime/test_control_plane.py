@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from lateen.config.objects import ObjectRef
-from lateen.local_runtime.control_plane import Away, ControlPlane, Remarks
+from lateen.local_runtime.control_plane import Away, ControlPlane
 from lateen.local_runtime.notices import Notices
-from lateen.sources.handover import Batch, Remark
+from lateen.sources.handover import Batch, Remark, Remarks
 
 PLAYED = """
 import asyncio, os, socket, sys
