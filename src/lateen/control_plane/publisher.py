@@ -221,7 +221,7 @@ class Publisher:
         slice_ = _TimeSlice(OFFERING_STEP_S)
         changed_at, self._changed_at = self._changed_at, None
         for subscriber, offers in self._due():
-            if subscriber.connection in self._subscribers and _offered(subscriber.connection, offers):
+            if _offered(subscriber.connection, offers):
                 subscriber.behind_since = subscriber.behind_since or changed_at
             if slice_.over():
                 await asyncio.sleep(0)

@@ -40,7 +40,8 @@ class Refusals:
         """Take an acceptance, which ends what was refused of the type before."""
         key = (proxy, type_url)
         self._accepted_at[key] = self._mesh.revision
-        self._standing.pop(key, None)
+        if self._standing:
+            self._standing.pop(key, None)
 
     def refused(self, proxy: ProxyId, answer: Refused, offered: Iterable[Node]) -> Refusal:
         """Take a refusal; `offered` are the nodes offered of the type, and the one that says which those are."""
