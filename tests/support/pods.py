@@ -167,7 +167,10 @@ class Mesh:
             notice=lambda _, text: self.notices.append(text),
             clock=Clock(self.clock.now, self.clock.sleep),
         )
-        self.pods = Pods(machine, group, self._report)
+        self.avoided = asyncio.Event()
+        """Nobody is sent to pods that are to end."""
+        self.avoided.set()
+        self.pods = Pods(machine, group, self._report, self.avoided.wait)
 
     def _report(self, _ref, _uid, status):
         self.statuses.append(status)

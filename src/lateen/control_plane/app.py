@@ -12,11 +12,12 @@ from lateen.config.store import ConfigStore
 from lateen.control_plane import exposition
 from lateen.control_plane.debug import pages
 from lateen.control_plane.debug.over_xds import with_debug
-from lateen.control_plane.debug.page import Json, Known, Page
+from lateen.control_plane.debug.page import Json, Known
 from lateen.control_plane.debug.sync_status import sync_status
 from lateen.control_plane.metrics import metrics
 from lateen.control_plane.publisher import Publisher
 from lateen.model.mesh import Diagnostic, Mesh
+from lateen.sources.handover import Page
 from lateen.xds.ads import Sent, ads_handlers
 from lateen.xds.grpc.engine import EngineKind
 from lateen.xds.grpc.health import Health, Serving

@@ -9,10 +9,9 @@ from typing import Any
 from lateen.config.decode import Invalid, UnknownKind, decode
 from lateen.config.objects import ConfigObject
 from lateen.control_plane.app import ControlPlane
-from lateen.control_plane.debug.page import Page
 from lateen.control_plane.errors import CannotStart
 from lateen.model.mesh import Diagnostic
-from lateen.sources.handover import Answer, Batch, Json, Question, Remark, Remarks, encode, receive
+from lateen.sources.handover import Answer, Batch, Json, Page, Question, Remark, Remarks, encode, receive
 
 _log = logging.getLogger(__name__)
 

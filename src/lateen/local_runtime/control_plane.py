@@ -19,7 +19,7 @@ import msgspec
 from lateen.local_runtime.network.network import GATEWAY, MeshNetwork
 from lateen.local_runtime.notices import Notices
 from lateen.local_runtime.plan.control_plane import MONITORING_PORT, XDS_PORT
-from lateen.sources.handover import Answer, Batch, Message, Question, Remarks, encode, receive
+from lateen.sources.handover import Answer, Batch, Message, Page, Question, Remarks, encode, receive
 from lateen.xds.listening import BACKLOG
 
 PROGRAM: Final = (sys.executable, "-P", "-m", "lateen.cli", "control-plane")
@@ -30,6 +30,9 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 _ANSWER_S: Final = 10.0
 _END_S: Final = 3.0
 """How long it may take to end when it is told to."""
+_RETURN_S: Final = 1.0
+"""How long after it was started again the last proxy has come back: Envoy tries anew within half a second."""
+_AWAY_LOOK_S: Final = 0.05
 
 _SUBJECT: Final = "control plane"
 _log = logging.getLogger(__name__)
@@ -60,14 +63,6 @@ class Away(Exception):
     """The control plane is not running, or ended before it answered."""
 
 
-class Page(msgspec.Struct, frozen=True):
-    """Something it shows to people and programs: an HTTP status, a content type, and a text."""
-
-    status: int
-    content_type: str
-    text: str
-
-
 class ControlPlane:
     """Keeps the process running from `start` to `close`. Its objects come by `follow` and `apply`."""
 
@@ -80,6 +75,8 @@ class ControlPlane:
         self._running: asyncio.Task[None] | None = None
         self._ids = itertools.count(1)
         self._asked: dict[int, asyncio.Future[Any]] = {}
+        self._back_at = 0.0
+        """By the event loop's clock: when all proxies have come back to a process that was started again."""
         self.restarts = 0
 
     @property
@@ -144,6 +141,19 @@ class ControlPlane:
         """What it shows at `/metrics`, or at a path under `/debug`. Raises `Away`."""
         return msgspec.convert(await self.ask("page", path=path, query=query), Page)
 
+    async def settled(self, patience_s: float) -> None:
+        """Return once proxies go by everything handed over so far, or patience is at its end. Raises `Away`."""
+        await self.ask("settled", patience_s=patience_s)
+
+    async def heeded(self, patience_s: float) -> None:
+        """Like `settled`, but outlasts an absence of the process, and waits for the proxies that come back to it."""
+        while True:
+            await asyncio.sleep(max(0.0, self._back_at - asyncio.get_running_loop().time()))
+            try:
+                return await self.settled(patience_s)
+            except Away:
+                await asyncio.sleep(_AWAY_LOOK_S)
+
     # the process
 
     async def _keep_running(self, where: Listening) -> None:
@@ -161,6 +171,7 @@ class ControlPlane:
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             try:
                 await self._start(where)
+                self._back_at = loop.time() + _RETURN_S
             except OSError as error:
                 self._notices.replace(_SUBJECT, [f"the control plane cannot be started: {error}"])
 

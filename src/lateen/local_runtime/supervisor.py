@@ -9,7 +9,7 @@ import contextlib
 import os
 import shutil
 import signal
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ import lateen
 from lateen.config.objects import ObjectRef
 from lateen.local_runtime import preflight
 from lateen.local_runtime.api.server import ApiServer
-from lateen.local_runtime.control_plane import Away, ControlPlane, Page, listening
+from lateen.local_runtime.control_plane import Away, ControlPlane, listening
 from lateen.local_runtime.controllers.defaults import DefaultsController
 from lateen.local_runtime.controllers.loop import Controllers
 from lateen.local_runtime.controllers.pods import PodController
@@ -49,10 +49,13 @@ from lateen.local_runtime.pods.status import timestamp
 from lateen.local_runtime.pods.worker import Machine
 from lateen.local_runtime.sandbox.sandbox import Sandboxes
 from lateen.local_runtime.state_directory import StateDirectory
-from lateen.sources.handover import Remark, Remarks
+from lateen.sources.handover import Page, Remark, Remarks
 
 _ACKNOWLEDGED_S: Final = 1.0
 """How long whoever changed something waits for the proxies' answers; one that is starting may take longer."""
+
+_PARTING_S: Final = 5.0
+"""How long a pod that is to end is kept for proxies that still send requests to it, or may for all that is known."""
 
 _GRACE: Final = 1.0
 """Seconds that pods have when the whole mesh goes down: nobody is left to be served."""
@@ -80,6 +83,8 @@ class Supervisor:
         """What keeps nothing from working."""
         self._store = ObjectStore()
         self._started = datetime.now(UTC)
+        self._parting: asyncio.Task[None] | None = None
+        """Waits until proxies avoid pods that end, and has not asked yet."""
         self._stop = asyncio.Event()
         self._at_work: Callable[[], bool] = lambda: False
         """Controllers have something to do, or the control plane is to hear of something."""
@@ -139,10 +144,27 @@ class Supervisor:
 
     async def settled(self) -> None:
         """See `api.server.Program`."""
+        await self._handed_over()
+        with contextlib.suppress(Away):  # it gets everything when it is back
+            await self._control_plane.settled(_ACKNOWLEDGED_S)
+
+    async def _handed_over(self) -> None:
         while self._at_work():  # noqa: ASYNC110  a few turns of the loop are all it takes
             await asyncio.sleep(0)
-        with contextlib.suppress(Away):  # it gets everything when it is back
-            await self._control_plane.ask("settled", patience_s=_ACKNOWLEDGED_S)
+
+    def _avoided(self) -> Awaitable[None]:
+        """Return once proxies send nothing more to pods that end by now, or that has been waited for long enough."""
+        if self._parting is None:
+            self._parting = asyncio.create_task(self._part(), name="pods that end")
+        return asyncio.shield(self._parting)
+
+    async def _part(self) -> None:
+        """Asked once for all pods that end together."""
+        await self._handed_over()
+        self._parting = None
+        with contextlib.suppress(TimeoutError, RuntimeError):
+            async with asyncio.timeout(_PARTING_S):
+                await self._control_plane.heeded(_ACKNOWLEDGED_S)
 
     async def page(self, path: str, query: str) -> Page:
         """See `api.server.Program`."""
@@ -207,7 +229,7 @@ class Supervisor:
             clock=Clock(_now),
         )
         write_commands(machine.commands_directory)
-        pods = Pods(machine, group, lambda ref, uid, status: runner.report(ref, uid, status))
+        pods = Pods(machine, group, lambda ref, uid, status: runner.report(ref, uid, status), self._avoided)
         injector = LocalInjector(store, native_nftables=shutil.which("nft") is not None)
         runner = PodController(store, pods, injector, self._notices, lambda: controllers.wake())
         controllers = Controllers(

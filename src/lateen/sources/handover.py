@@ -55,6 +55,14 @@ class Remarks(msgspec.Struct, frozen=True):
     problems: list[Remark] = []
 
 
+class Page(msgspec.Struct, frozen=True):
+    """Something that is shown to people and programs: an HTTP status, a content type, and a text."""
+
+    status: int
+    content_type: str
+    text: str
+
+
 Message = Batch | Question | Answer
 
 _SIZE: Final = struct.Struct("!I")

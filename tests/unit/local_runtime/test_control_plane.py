@@ -37,6 +37,8 @@ async def main():
             writer.write(encode(Answer(message.id, {"refused": [], "problems": [{"ref": ref, "text": "wrong"}]})))
         elif message.name == "accept":
             writer.write(encode(Answer(message.id, listening.accept()[0].recv(100).decode())))
+        elif message.name == "settled":
+            writer.write(encode(Answer(message.id)))
         elif message.name == "die":
             os._exit(3)
         else:
@@ -107,6 +109,18 @@ async def test_a_question_is_not_answered_by_one_that_ends(played: ControlPlane)
         await played.ask("die")
     await until(lambda: played.restarts == 1 and played.pid != 0)
     assert await played.ask("names") == []
+
+
+async def test_who_waits_until_changes_are_heeded_waits_for_proxies_to_come_back(played: ControlPlane) -> None:
+    loop = asyncio.get_running_loop()
+    await played.heeded(1)
+    with pytest.raises(Away):
+        await played.ask("die")
+    waiting = asyncio.create_task(played.heeded(1))
+    await until(lambda: played.pid != 0)
+    back = loop.time()
+    await waiting
+    assert loop.time() > back + 0.9
 
 
 async def test_that_it_ends_soon_is_said_until_it_answers(played: ControlPlane, notices: Notices) -> None:

@@ -19,8 +19,8 @@ from google.protobuf.any_pb2 import Any
 
 import lateen
 from lateen.common.addresses import is_local
-from lateen.control_plane.debug.page import Page
 from lateen.control_plane.debug.pages import ROOT
+from lateen.sources.handover import Page
 from lateen.xds.grpc.call import Call, Handler, HandlerFactory, Peer
 from lateen.xds.grpc.message import Message
 from lateen.xds.grpc.status import CallError, Status

@@ -13,6 +13,7 @@ import msgspec
 
 from lateen.config.store import ConfigStore
 from lateen.control_plane.publisher import Publisher
+from lateen.sources.handover import Page
 
 Json = dict[str, Any]
 
@@ -29,14 +30,6 @@ class Known(msgspec.Struct, frozen=True):
 
     publisher: Publisher
     store: ConfigStore
-
-
-class Page(msgspec.Struct, frozen=True):
-    """An answer: an HTTP status, a content type, and a text."""
-
-    status: int
-    content_type: str
-    text: str
 
 
 class PageError(Exception):

@@ -7,7 +7,8 @@ from html import escape
 from typing import Any, Final, NamedTuple
 
 from lateen.control_plane.debug import of_mesh, of_proxies
-from lateen.control_plane.debug.page import HTML, Function, Known, Page, PageError, Query, rendered
+from lateen.control_plane.debug.page import HTML, Function, Known, PageError, Query, rendered
+from lateen.sources.handover import Page
 
 ROOT: Final = "/debug"
 

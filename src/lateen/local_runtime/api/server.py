@@ -18,9 +18,10 @@ from lateen.local_runtime.api import apply, bodies, discovery, exec, logs, proxy
 from lateen.local_runtime.api.paths import Target, parse
 from lateen.local_runtime.api.pod_access import PodAccess, PodUnavailable
 from lateen.local_runtime.api.resources import Collection
-from lateen.local_runtime.control_plane import Away, Page
+from lateen.local_runtime.control_plane import Away
 from lateen.local_runtime.objects.store import ObjectStore
 from lateen.local_runtime.pods.containers import default_container
+from lateen.sources.handover import Page
 
 Json = dict[str, Any]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

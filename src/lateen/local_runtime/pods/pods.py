@@ -6,7 +6,7 @@ Each is a `PodWorker` in a task of its own. The API server reaches into them her
 import asyncio
 import shutil
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from signal import SIGKILL
 from typing import Final
@@ -15,10 +15,14 @@ from lateen.config.objects import ObjectRef
 from lateen.local_runtime.api.pod_access import PodUnavailable
 from lateen.local_runtime.errors import StartError
 from lateen.local_runtime.plan.workloads import Json, pod_address
+from lateen.local_runtime.pods.container_life import first
 from lateen.local_runtime.pods.worker import Machine, PodWorker
 from lateen.local_runtime.sandbox.sandbox import ContainerProcess, PodSandbox
 
 _BOUND_LOGS_EVERY: Final = 10.0
+
+Avoided = Callable[[], Awaitable[None]]
+"""Returns once nobody is sent to pods that are to end any more, or that has been waited for long enough."""
 
 Report = Callable[[ObjectRef, str, Json], None]
 """Takes the new status of a pod, named by reference and uid."""
@@ -27,11 +31,13 @@ Report = Callable[[ObjectRef, str, Json], None]
 class Pods:
     """All pods of the mesh, by reference. Tasks belong to the group that was handed in."""
 
-    def __init__(self, machine: Machine, group: asyncio.TaskGroup, report: Report) -> None:
+    def __init__(self, machine: Machine, group: asyncio.TaskGroup, report: Report, avoided: Avoided) -> None:
         self._machine = machine
         self._group = group
         self._report = report
         self._workers: dict[ObjectRef, PodWorker] = {}
+        self._avoided = avoided
+        self._closing = asyncio.Event()
         self._stopping: dict[ObjectRef, asyncio.Task[None]] = {}
 
     def __contains__(self, ref: ObjectRef) -> bool:
@@ -56,7 +62,11 @@ class Pods:
         self._group.create_task(worker.run(), name=str(ref))
 
     def stop(self, ref: ObjectRef, grace: float, gone: Callable[[], None] = lambda: None) -> None:
-        """Begin to end a pod; `gone` is called when nothing of it is left. A second call does nothing."""
+        """Begin to end a pod; `gone` is called when nothing of it is left. A second call does nothing.
+
+        Unless it has no time at all, its containers are told only when nobody is sent to it any more: on Kubernetes
+        that takes a preStop hook that sleeps.
+        """
         worker = self._workers.get(ref)
         if worker is not None and ref not in self._stopping:
             self._stopping[ref] = self._group.create_task(self._end(worker, grace, gone), name=f"end of {ref}")
@@ -76,6 +86,7 @@ class Pods:
 
     async def close(self, grace: float) -> None:
         """End all pods at once, in less time those that are ending already too; returns when none is left."""
+        self._closing.set()
         for ref in tuple(self._workers):
             if ref in self._stopping:
                 self._group.create_task(self._workers[ref].stop(grace))
@@ -146,6 +157,8 @@ class Pods:
         return process, worker.sandbox
 
     async def _end(self, worker: PodWorker, grace: float, gone: Callable[[], None]) -> None:
+        if grace and not self._closing.is_set():
+            await first(self._avoided(), self._closing.wait())
         await worker.stop(grace)
         self._workers.pop(worker.ref, None)
         self._stopping.pop(worker.ref, None)

@@ -11,10 +11,11 @@ from support.worlds import destination_rule, endpoint_slice, pod, service, typed
 
 from lateen.cli.proxy_config import clusters, dump
 from lateen.config.store import ConfigStore
-from lateen.control_plane.debug.page import Known, Page
+from lateen.control_plane.debug.page import Known
 from lateen.control_plane.debug.pages import PAGES, page
 from lateen.control_plane.publisher import Publisher
 from lateen.model.mesh import Mesh
+from lateen.sources.handover import Page
 from lateen.xds.resource import CLUSTER, ENDPOINT, LISTENER
 
 REVIEWS = "outbound|9080||reviews.default.svc.cluster.local"

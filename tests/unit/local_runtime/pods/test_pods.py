@@ -145,6 +145,36 @@ async def test_a_pod_that_is_stopped_gets_sigterm_and_leaves_nothing(tmp_path):
         assert REF not in mesh.pods
 
 
+async def test_containers_are_told_to_end_when_nobody_is_sent_to_the_pod_any_more(tmp_path):
+    async with running(tmp_path) as mesh:
+        mesh.avoided.clear()
+        mesh.pods.start(pod())
+        process = await mesh.started()
+        gone = asyncio.Event()
+        mesh.pods.stop(REF, 30, gone.set)
+        await asyncio.sleep(0.02)
+        assert process.signals == []
+        mesh.avoided.set()
+        async with asyncio.timeout(5):
+            await gone.wait()
+        assert process.signals == [SIGTERM]
+
+
+@pytest.mark.parametrize("grace", [0, 30])
+async def test_a_pod_without_time_and_the_end_of_the_mesh_wait_for_nobody(tmp_path, grace):
+    async with running(tmp_path) as mesh:
+        mesh.avoided.clear()
+        mesh.pods.start(pod())
+        process = await mesh.started()
+        mesh.pods.stop(REF, grace)
+        async with asyncio.timeout(5):
+            if grace:
+                await mesh.pods.close(1)
+            else:
+                await process.wait()
+        assert process.signals[0] == SIGTERM
+
+
 async def test_a_container_that_ignores_sigterm_is_killed_after_the_grace_period(tmp_path):
     async with running(tmp_path) as mesh:
         mesh.pods.start(pod(command=["stubborn"]))
