@@ -20,7 +20,7 @@ from translation import NAMESPACES, Json, address, mesh_setting, objects, slice_
 
 from lateen.control_plane.app import ControlPlane
 from lateen.xds.grpc.engine import EngineKind
-from lateen.xds.listening import TcpAddress
+from lateen.xds.listening import TcpAddress, UnixAddress
 
 
 class Server:
@@ -82,9 +82,9 @@ class Server:
             "peak_mb": int(status["VmHWM"].split()[0]) / 1024,
         }
 
-    def synced(self) -> Json:
+    async def synced(self) -> Json:
         """How many proxies have accepted everything that they are offered."""
-        proxies = self._control_plane.sync_status()
+        proxies = json.loads((await self._control_plane.page("/debug/syncz")).text)
         return {"synced": sum(all(report["synced"] for report in proxy["resources"].values()) for proxy in proxies)}
 
     async def lag(self, milliseconds: int) -> Json:
@@ -121,9 +121,11 @@ async def _answer(found: Json | Awaitable[Json]) -> None:
 async def _serve(directory: Path, transport: str, engine: EngineKind) -> None:
     """Says the address of that transport, then obeys. The directory is for a socket and a certificate."""
     control_plane = ControlPlane(engine=engine)
-    await control_plane.serve(directory / "xds.sock")
-    address = f"unix:{directory / 'xds.sock'}"
-    if transport != "unix":
+    control_plane.start()
+    if transport == "unix":
+        await control_plane.listen(UnixAddress(directory / "xds.sock"))
+        address = f"unix:{directory / 'xds.sock'}"
+    else:
         context = _tls(directory) if transport == "tls" else None
         address = f"{transport}:{(await control_plane.listen(TcpAddress('127.0.0.1', 0), context)).port}"
     orders = asyncio.StreamReader()

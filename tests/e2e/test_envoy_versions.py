@@ -24,6 +24,7 @@ from lateen.local_runtime.network.netlink import Netlink
 from lateen.local_runtime.plan.planned import planned
 from lateen.local_runtime.sandbox import syscalls
 from lateen.sources.files import load
+from lateen.xds.listening import UnixAddress
 
 pytestmark = [
     pytest.mark.e2e,
@@ -133,7 +134,8 @@ async def mesh(request: pytest.FixtureRequest, version: str, tmp_path: Path) -> 
     found = Mesh(tmp_path, version, request.param)
     applications = await asyncio.start_server(_answer, "0.0.0.0", 9080)
     found.control_plane.apply([typed(raw) for raw in found.objects if raw["kind"] != "Deployment"], ())
-    await found.control_plane.serve(tmp_path / "xds.sock")
+    found.control_plane.start()
+    await found.control_plane.listen(UnixAddress(tmp_path / "xds.sock"))
     yield found
     await found.control_plane.close()
     applications.close()
@@ -198,7 +200,7 @@ async def test_it_takes_all_of_bookinfo_follows_a_change_and_carries_traffic(mes
         for envoy in (router, beside):
             await envoy.check(expected)
         await mesh.control_plane.acknowledged(10)
-        statuses = mesh.control_plane.sync_status()
+        statuses = json.loads((await mesh.control_plane.page("/debug/syncz")).text)
         assert len(statuses) == 2
         for report in (each for proxy in statuses for each in proxy["resources"].values()):
             assert report["synced"], report

@@ -22,6 +22,7 @@ from support.worlds import service, typed
 from lateen.control_plane.app import ControlPlane
 from lateen.control_plane.debug.over_xds import CONFIG_DUMP, PAGE, SYNC_STATUS, may_debug
 from lateen.xds.grpc.call import Peer
+from lateen.xds.listening import UnixAddress
 from lateen.xds.resource import CLUSTER
 from lateen.xds.variant import DELTA, STATE_OF_THE_WORLD
 
@@ -32,7 +33,8 @@ PATIENCE_S = 10.0
 async def channel(tmp_path: Path) -> AsyncIterator[grpc.aio.Channel]:
     control_plane = ControlPlane()
     control_plane.apply([typed(service("reviews"))], ())
-    await control_plane.serve(tmp_path / "xds.sock")
+    control_plane.start()
+    await control_plane.listen(UnixAddress(tmp_path / "xds.sock"))
     async with grpc.aio.insecure_channel(f"unix:{tmp_path}/xds.sock") as channel:
         yield channel
     await control_plane.close()

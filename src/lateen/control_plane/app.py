@@ -5,15 +5,13 @@ import gc
 import ssl
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from lateen.config.objects import ConfigObject, ObjectRef
 from lateen.config.store import ConfigStore
 from lateen.control_plane import exposition
 from lateen.control_plane.debug import pages
 from lateen.control_plane.debug.over_xds import with_debug
-from lateen.control_plane.debug.page import Json, Known
-from lateen.control_plane.debug.sync_status import sync_status
+from lateen.control_plane.debug.page import Known
 from lateen.control_plane.metrics import metrics
 from lateen.control_plane.publisher import Publisher
 from lateen.model.mesh import Diagnostic, Mesh
@@ -22,7 +20,7 @@ from lateen.xds.ads import Sent, ads_handlers
 from lateen.xds.grpc.engine import EngineKind
 from lateen.xds.grpc.health import Health, Serving
 from lateen.xds.grpc.reflection import reflection_handlers
-from lateen.xds.listening import Address, Listener, UnixAddress
+from lateen.xds.listening import Address, Listener
 from lateen.xds.server import GrpcServer
 from lateen.xds.variant import ADS_SERVICE
 
@@ -50,11 +48,6 @@ class ControlPlane:
         handlers = {**discovery, **self._health.handlers()}
         self._server = GrpcServer({**handlers, **reflection_handlers(handlers)}, engine=engine)
         self._tasks: list[asyncio.Task[None]] = []
-
-    async def serve(self, socket: Path) -> None:
-        """Start, and listen for proxies on a unix socket; returns once it accepts connections."""
-        self.start()
-        await self.listen(UnixAddress(socket))
 
     def start(self) -> None:
         """Begin to work out what proxies may be sent. Sets the process's garbage collection to what suits that."""
@@ -94,10 +87,6 @@ class ControlPlane:
             found = metrics(self._publisher, self._server, self._sent.by_type())
             return Page(200, exposition.CONTENT_TYPE, exposition.exposed(found))
         return await pages.page(Known(self._publisher, self._store), path, query)
-
-    def sync_status(self) -> list[Json]:
-        """How far each proxy is, in the shape of `/debug/syncz`."""
-        return sync_status(self._publisher)
 
     def diagnostics(self) -> list[Diagnostic]:
         """What is wrong with objects that are in force, as far as it concerns connected proxies."""
