@@ -318,7 +318,6 @@ async def test_a_clock_that_jumps_changes_only_what_is_shown(
     assert report.sent_at is not None
     assert report.answered_at is not None
     assert abs(report.answered_at - report.sent_at - jump) < 60
-    assert subscriber.connection.opened_at <= time.time()
     call.cancel()
 
 

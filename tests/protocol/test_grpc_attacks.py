@@ -193,8 +193,10 @@ async def test_what_waits_for_a_client_is_limited(connect) -> None:
                 break
 
 
-async def test_a_client_that_gives_no_window_is_dropped_after_a_while(connect) -> None:
+@pytest.mark.parametrize("window", [0, 65535])
+async def test_a_client_that_gives_no_more_window_is_dropped_after_a_while(connect, window: int) -> None:
     raw = await connect()
+    raw.write(SettingsFrame(0, settings={SettingsFrame.INITIAL_WINDOW_SIZE: window}))
     raw.write(raw.headers(1, PATH), raw.message(1, b"1"))
     async with asyncio.timeout(5):
         async for frame in raw.frames():
@@ -203,6 +205,27 @@ async def test_a_client_that_gives_no_window_is_dropped_after_a_while(connect) -
             if isinstance(frame, PingFrame):
                 raw.write(PingFrame(0, frame.opaque_data, flags=["ACK"]))
     assert Source.calls[0].lost_count == 1
+
+
+async def test_a_call_that_ends_while_another_fills_the_connection_has_its_status(connect) -> None:
+    raw = await connect()
+    raw.write(WindowUpdateFrame(0, window_increment=2**30), SettingsFrame(0, settings={4: 2**30}))
+    raw.write(raw.headers(1, PATH), raw.message(1, b"4"), raw.headers(3, PATH))
+    await until(lambda: len(Source.calls) == 2)
+    await asyncio.sleep(0.05)
+    Source.calls[1].call.finish()
+    ended: dict[int, str] = {}
+    async with asyncio.timeout(10):
+        async for frame in raw.frames():
+            if isinstance(frame, DataFrame):
+                size = max(1, frame.flow_controlled_length)
+                raw.write(WindowUpdateFrame(1, window_increment=size))
+            if isinstance(frame, HeadersFrame):
+                fields = dict(raw.decoder.decode(frame.data))
+                ended |= {frame.stream_id: fields["grpc-status"]} if "grpc-status" in fields else {}
+            if isinstance(frame, RstStreamFrame) or ended:
+                break
+    assert ended == {3: "0"}
 
 
 async def test_a_client_that_reads_nothing_at_all_is_dropped_after_a_while(connect, server: GrpcServer) -> None:

@@ -27,11 +27,11 @@ def command(namespace: str | None, all_namespaces: bool, output: Format | None, 
         if output in (Format.JSON, Format.YAML):
             say(rendered(listed, output))
             return
+        info = client.get("/lateen/v1/info")
         try:
             proxies = client.get("/debug/syncz")["items"]
-            info = client.get("/lateen/v1/info")
-        except ApiFailure:
-            proxies, info = [], {}
+        except ApiFailure:  # the control plane is away
+            proxies = []
     _list(listed["items"], proxies, within, wide=output is Format.WIDE)
     for text in info.get("refused") or []:
         complain(text)

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import ssl
 import time
 from collections.abc import Sequence
@@ -23,6 +24,8 @@ from lateen.xds.grpc.reflection import reflection_handlers
 from lateen.xds.listening import Address, Listener
 from lateen.xds.server import GrpcServer
 from lateen.xds.variant import ADS_SERVICE
+
+_log = logging.getLogger(__name__)
 
 _GC_THRESHOLDS = (10_000, 20, 100)
 """Nearly everything that is allocated stays: with the usual thresholds a cold build is looked through again and again.
@@ -57,6 +60,8 @@ class ControlPlane:
             asyncio.create_task(self._spare_collection(), name="garbage collection"),
             asyncio.create_task(self._measure_lag(), name="event loop lag"),
         ]
+        for task in self._tasks:
+            task.add_done_callback(_say_if_failed)
 
     async def listen(self, address: Address, context: ssl.SSLContext | None = None) -> Listener:
         """Listen for proxies, over TLS if there is a context. Raises `OSError` where that is not possible."""
@@ -130,3 +135,8 @@ class ControlPlane:
         await self._publisher.built.wait()
         gc.collect()
         gc.freeze()
+
+
+def _say_if_failed(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.critical("%s has ended because of a bug in lateen", task.get_name(), exc_info=error)

@@ -31,7 +31,10 @@ class News:
             now = self._control_plane.stamp
             if now == before != looked_at:
                 looked_at = now
-                self._look()
+                try:
+                    self._look()
+                except Exception:  # proxies are served without it
+                    _log.exception("cannot tell what is wrong with objects in force")
             before = now
 
     def _look(self) -> None:

@@ -92,8 +92,6 @@ class Publisher:
     # From streams
 
     def opened(self, connection: AdsConnection) -> None:
-        if not self.ready:
-            raise CallError(Status.UNAVAILABLE, "the configuration is not complete yet")
         try:
             proxy = _proxy(connection.node)
         except InvalidNode as error:
@@ -122,7 +120,8 @@ class Publisher:
     def answered(self, connection: AdsConnection, answer: Accepted | Refused) -> None:
         subscriber = self._subscribers[connection]
         if isinstance(answer, Accepted):
-            self.refusals.accepted(subscriber.proxy.id, answer.type_url)
+            if answer.clean:
+                self.refusals.accepted(subscriber.proxy.id, answer.type_url)
         else:
             offered = (*subscriber.audience.asked.get(answer.type_url, ()), subscriber.views)
             self.refusals.refused(subscriber.proxy.id, answer, offered)
@@ -157,19 +156,24 @@ class Publisher:
                 async with asyncio.timeout(SWEEP_AFTER_S if self._litter else None):
                     await self._wake.wait()
             except TimeoutError:
-                self._sweep()
-                continue
-            self._wake.clear()
+                pass
             try:
-                await self._settle()
+                await self._turn()
             except Exception:  # proxies keep what they have; the next change is another chance
-                _log.exception("cannot settle the configuration")
-            if self._subscribers:
-                self.built.set()
-            await self._publish()
-            self._report_failures()
-            if self._litter and time.monotonic() > self._swept_at + SWEEP_AT_LEAST_EVERY_S:
-                self._sweep()
+                _log.exception("cannot publish the configuration")
+
+    async def _turn(self) -> None:
+        if not self._wake.is_set():
+            self._sweep()
+            return
+        self._wake.clear()
+        await self._settle()
+        if self._subscribers:
+            self.built.set()
+        await self._publish()
+        self._report_failures()
+        if self._litter and time.monotonic() > self._swept_at + SWEEP_AT_LEAST_EVERY_S:
+            self._sweep()
 
     async def settled(self) -> None:
         """Return once everything taken so far has been worked out and offered."""

@@ -59,8 +59,8 @@ def listening(xds_socket: Path, network: MeshNetwork) -> Iterator[Listening]:
         yield {"--grpcAddr": (proxies, xds), "--monitoringAddr": (monitoring,)}
 
 
-class Away(Exception):
-    """The control plane is not running, or ended before it answered."""
+class NoAnswer(Exception):
+    """The control plane is not running, ended before it answered, or cannot answer."""
 
 
 class ControlPlane:
@@ -73,6 +73,7 @@ class ControlPlane:
         self._process: asyncio.subprocess.Process | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._running: asyncio.Task[None] | None = None
+        self._hearing: asyncio.Task[None]
         self._ids = itertools.count(1)
         self._asked: dict[int, asyncio.Future[Any]] = {}
         self._back_at = 0.0
@@ -119,9 +120,9 @@ class ControlPlane:
     # questions
 
     async def ask(self, name: str, **arguments: Any) -> Any:
-        """What it answers (see `control_plane.handed_over`). Raises `Away`."""
+        """What it answers (see `control_plane.handed_over`). Raises `NoAnswer`."""
         if self._writer is None:
-            raise Away("the control plane is not running")
+            raise NoAnswer("the control plane is not running")
         question = Question(next(self._ids), name, arguments)
         answer = self._asked[question.id] = asyncio.get_running_loop().create_future()
         self._send(question)
@@ -129,20 +130,20 @@ class ControlPlane:
             async with asyncio.timeout(_ANSWER_S):
                 return await answer
         except TimeoutError:
-            raise Away(f"the control plane does not answer within {_ANSWER_S:.0f} s") from None
+            raise NoAnswer(f"the control plane does not answer within {_ANSWER_S:.0f} s") from None
         finally:
             del self._asked[question.id]
 
     async def remarks(self) -> Remarks:
-        """What it says of the objects it was given. Raises `Away`."""
+        """What it says of the objects it was given. Raises `NoAnswer`."""
         return msgspec.convert(await self.ask("remarks"), Remarks)
 
     async def page(self, path: str, query: str) -> Page:
-        """What it shows at `/metrics`, or at a path under `/debug`. Raises `Away`."""
+        """What it shows at `/metrics`, or at a path under `/debug`. Raises `NoAnswer`."""
         return msgspec.convert(await self.ask("page", path=path, query=query), Page)
 
     async def settled(self, patience_s: float) -> None:
-        """Return once proxies go by everything handed over so far, or patience is at its end. Raises `Away`."""
+        """Return once proxies go by everything handed over so far, or patience is at its end. Raises `NoAnswer`."""
         await self.ask("settled", patience_s=patience_s)
 
     async def heeded(self, patience_s: float) -> None:
@@ -151,7 +152,7 @@ class ControlPlane:
             await asyncio.sleep(max(0.0, self._back_at - asyncio.get_running_loop().time()))
             try:
                 return await self.settled(patience_s)
-            except Away:
+            except NoAnswer:
                 await asyncio.sleep(_AWAY_LOOK_S)
 
     # the process
@@ -162,11 +163,10 @@ class ControlPlane:
             started, ending = loop.time(), await self._ended()
             self.restarts += 1
             text = f"the control plane ended ({ending}) and is started again; proxies keep what they have"
+            self._notices.replace(_SUBJECT, [text])
             if loop.time() - started > _STEADY_S:
                 pause_s = _FIRST_PAUSE_S
-                _log.warning("%s", text)
             else:
-                self._notices.replace(_SUBJECT, [text])
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             try:
@@ -179,7 +179,12 @@ class ControlPlane:
         """Wait for its end, and say how it was; at once where it has not even started."""
         if self._process is None:
             return "it could not be started"
-        code = await self._process.wait()
+        ended = asyncio.create_task(self._process.wait())
+        await asyncio.wait((ended, self._hearing), return_when=asyncio.FIRST_COMPLETED)
+        if self._hearing.done() and (fault := self._hearing.exception()) is not None:
+            _log.error("the control plane says what cannot be read, and is ended", exc_info=fault)
+            self._process.kill()
+        code = await ended
         self._process = None
         self._left()
         return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
@@ -192,7 +197,8 @@ class ControlPlane:
             "--httpAddr=",
             *(f"{flag}=fd://{each.fileno()}" for flag, each in sockets),
         ]
-        with theirs:
+        with theirs, contextlib.ExitStack() as unless_started:
+            unless_started.enter_context(ours)
             process = await asyncio.create_subprocess_exec(
                 *self._program,
                 *flags,
@@ -201,6 +207,7 @@ class ControlPlane:
                 start_new_session=True,
                 cwd="/",
             )
+            unless_started.pop_all()
         reader, self._writer = await asyncio.open_connection(sock=ours)
         self._process = process
         self._hearing = asyncio.create_task(self._hear(reader), name="control plane's answers")
@@ -215,7 +222,7 @@ class ControlPlane:
             if waiting is None or waiting.done():
                 continue
             if message.error:
-                waiting.set_exception(RuntimeError(f"the control plane: {message.error}"))
+                waiting.set_exception(NoAnswer(f"the control plane: {message.error}"))
             else:
                 waiting.set_result(message.value)
 
@@ -230,4 +237,4 @@ class ControlPlane:
             writer.close()
         for waiting in self._asked.values():
             if not waiting.done():
-                waiting.set_exception(Away("the control plane ended before it answered"))
+                waiting.set_exception(NoAnswer("the control plane ended before it answered"))

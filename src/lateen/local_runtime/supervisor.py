@@ -21,7 +21,7 @@ import lateen
 from lateen.config.objects import ObjectRef
 from lateen.local_runtime import preflight
 from lateen.local_runtime.api.server import ApiServer
-from lateen.local_runtime.control_plane import Away, ControlPlane, listening
+from lateen.local_runtime.control_plane import ControlPlane, NoAnswer, listening
 from lateen.local_runtime.controllers.defaults import DefaultsController
 from lateen.local_runtime.controllers.loop import Controllers
 from lateen.local_runtime.controllers.pods import PodController
@@ -124,7 +124,7 @@ class Supervisor:
         """See `api.server.Program`."""
         try:
             remarks = await self._control_plane.remarks()
-        except Away:
+        except NoAnswer:
             remarks = Remarks()
         return {
             "pid": os.getpid(),
@@ -145,7 +145,7 @@ class Supervisor:
     async def settled(self) -> None:
         """See `api.server.Program`."""
         await self._handed_over()
-        with contextlib.suppress(Away):  # it gets everything when it is back
+        with contextlib.suppress(NoAnswer):  # it gets everything when it is back
             await self._control_plane.settled(_ACKNOWLEDGED_S)
 
     async def _handed_over(self) -> None:
@@ -162,7 +162,7 @@ class Supervisor:
         """Asked once for all pods that end together."""
         await self._handed_over()
         self._parting = None
-        with contextlib.suppress(TimeoutError, RuntimeError):
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_PARTING_S):
                 await self._control_plane.heeded(_ACKNOWLEDGED_S)
 
@@ -211,23 +211,10 @@ class Supervisor:
         catalogue: images.Catalogue,
         group: asyncio.TaskGroup,
     ) -> tuple[Pods, Controllers]:
-        def lookup(kind: str, namespace: str, name: str) -> Json | None:
-            stored = store.get(ObjectRef("", kind, namespace, name))
-            return None if stored is None else stored.raw
-
         def set_zone(zone: Zone) -> None:
             dns.zone = zone
 
-        machine = Machine(
-            sandboxes=sandboxes,
-            catalogue=catalogue,
-            lookup=lookup,
-            host=_this_host(),
-            pods_directory=self._settings.state.root / "pods",
-            control_socket=self._settings.state.xds_socket,
-            notice=self._notices.add,
-            clock=Clock(_now),
-        )
+        machine = self._machine(sandboxes, catalogue)
         write_commands(machine.commands_directory)
         pods = Pods(machine, group, lambda ref, uid, status: runner.report(ref, uid, status), self._avoided)
         injector = LocalInjector(store, native_nftables=shutil.which("nft") is not None)
@@ -244,6 +231,22 @@ class Supervisor:
             ),
         )
         return pods, controllers
+
+    def _machine(self, sandboxes: Sandboxes, catalogue: images.Catalogue) -> Machine:
+        def lookup(kind: str, namespace: str, name: str) -> Json | None:
+            stored = self._store.get(ObjectRef("", kind, namespace, name))
+            return None if stored is None else stored.raw
+
+        return Machine(
+            sandboxes=sandboxes,
+            catalogue=catalogue,
+            lookup=lookup,
+            host=_this_host(),
+            pods_directory=self._settings.state.root / "pods",
+            control_socket=self._settings.state.xds_socket,
+            notice=self._notices.add,
+            clock=Clock(_now),
+        )
 
     async def _publish(self, network: MeshNetwork, store: ObjectStore) -> Sequence[Relay]:
         relays: list[Relay] = []
@@ -303,8 +306,9 @@ class _KernelRules:
             self._changed.clear()
             try:
                 await self._network.apply_services(self._wanted)
+                self._notices.clear("services")
             except ServiceRulesError as error:
-                self._notices.add("services", f"Services are not reachable without a sidecar: {error}")
+                self._notices.replace("services", [f"Services are not reachable without a sidecar: {error}"])
 
 
 def _gateway_of(store: ObjectStore, publish: Publish) -> Callable[[], Coroutine[Any, Any, tuple[str, int] | None]]:

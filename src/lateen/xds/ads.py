@@ -97,7 +97,6 @@ class AdsConnection:
         self._answered_at: dict[str, float] = {}
         self._let_in = False
         self._patience: TimerHandle | None = None
-        self._answers = 0
 
     # for the service
 
@@ -185,7 +184,6 @@ class AdsConnection:
         if isinstance(event, Subscribed):
             self._service.subscribed(self, event.type_url)
         else:
-            self._answers += 1
             self._answered_at[event.type_url] = time.time()
             self._service.answered(self, event)
 
@@ -198,15 +196,17 @@ class AdsConnection:
             self._wait()
 
     def _wait(self) -> None:
-        self._patience = get_running_loop().call_later(PATIENCE, self._waited, self._answers)
+        self._patience = get_running_loop().call_later(PATIENCE, self._waited, self._stream.unanswered)
 
-    def _waited(self, answers_before: int) -> None:
-        """Go on without the client's answer, unless it has answered something or has not even read what it was sent."""
+    def _waited(self, unanswered_before: frozenset[Response]) -> None:
+        """Go on without what the client has not answered since, or not asked for; not if it has not even read it."""
         self._patience = None
         if self._call.finished or not self._stream.waiting:
             return
-        if answers_before == self._answers and not self._call.unsent:
-            _log.info("%s: nothing more heard for %.0f s, going on without an answer", self.node.id, PATIENCE)
+        unanswered = self._stream.unanswered
+        overdue = unanswered & unanswered_before or not (unanswered or unanswered_before)
+        if overdue and not self._call.unsent:
+            _log.info("%s: no answer for %.0f s, going on without it", self.node.id, PATIENCE)
             self._send(self._stream.release())
         if self._patience is None and self._stream.waiting:
             self._wait()

@@ -5,6 +5,7 @@ Imported only where a gRPC probe is asked: h2 is too much to load for nothing.
 
 import asyncio
 from typing import Final
+from urllib.parse import unquote
 
 import h2.config
 import h2.connection
@@ -89,7 +90,7 @@ class HealthCheck:
         if code == _NOT_FOUND:
             return f'the server knows no service "{self._service}"'
         if code != "0":
-            return f"gRPC status {code} {self._headers.get('grpc-message', '')}".rstrip()
+            return f"gRPC status {code} {unquote(self._headers.get('grpc-message', ''))}".rstrip()
         status = _status(self._answer)
         return None if status == "SERVING" else f"the server says {status}"
 

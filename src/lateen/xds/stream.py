@@ -59,10 +59,14 @@ class Subscribed(msgspec.Struct, frozen=True):
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """The client has taken over a response; `version` is that of the offer it was made from."""
+    """The client has taken over a response; `version` is that of the offer it was made from.
+
+    `clean`: it refuses nothing else of the type, nor is there anything that it refused once and is asked about again.
+    """
 
     type_url: str
     version: str
+    clean: bool = True
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -143,6 +147,11 @@ class AdsStream:
         return True
 
     @property
+    def unanswered(self) -> frozenset[Response]:
+        """The responses on their way."""
+        return frozenset(flight for watch in self._watches.values() for flight in watch.flights)
+
+    @property
     def offered(self) -> Mapping[str, Offer]:
         """The latest offers, by type URL."""
         return self._offers
@@ -204,7 +213,7 @@ class AdsStream:
                 self._events.append(_refusal(watch, flight, blamed))
         else:
             watch.accept(flight)
-            self._events.append(Accepted(watch.type_url, flight.version))
+            self._events.append(Accepted(watch.type_url, flight.version, not watch.refuses))
 
     # responses
 

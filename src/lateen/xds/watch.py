@@ -143,6 +143,11 @@ class Watch:
         return not (self.busy or self.due or self.lingering or self._refused)
 
     @property
+    def refuses(self) -> bool:
+        """Something that is offered was refused, or is sent again in parts to find out what of it was."""
+        return bool(self._refused or self._retries)
+
+    @property
     def empty_handed(self) -> bool:
         """The client cannot have anything of this type."""
         return not (self._number or self.resumed)
@@ -267,7 +272,7 @@ class Watch:
         if self._rest is not None:
             self._rest.drop(flight.names().difference(self._refused))
             self._rest.answered(flight.offer, flight.wanted)
-        if not self._refused and not self._retries:
+        if not self.refuses:
             self.error = ""
 
     def refuse(self, flight: Response, error: str) -> frozenset[str]:

@@ -51,6 +51,29 @@ def test_a_refusal_names_resource_version_and_error() -> None:
     assert (status.error, status.refused, status.synced) == ("", (), True)
 
 
+@pytest.mark.parametrize("bad", ["a", "b"])
+def test_an_acceptance_tells_whether_anything_of_the_type_is_still_refused(bad: str) -> None:
+    stream = AdsStream(DELTA, Updates())
+    answers: list[Accepted | Refused] = []
+
+    def answer(error: str | None = None) -> None:
+        stream.receive(request(CLUSTER, nonce=stream.status()[CLUSTER].nonce_sent, error=error))
+        answers.extend(event for event in stream.take_events() if not isinstance(event, Subscribed))
+
+    stream.offer({CLUSTER: offer(a="1", b="1")})
+    stream.receive(request(CLUSTER))
+    answer("one of them is wrong")
+    for name in "ab":  # sent again one by one
+        answer("this one" if name == bad else None)
+    stream.offer({CLUSTER: offer(a="1", b="1", c="1")})
+    answer()
+    assert [event.clean for event in answers if isinstance(event, Accepted)] == [False, False]
+    stream.offer({CLUSTER: offer(a="2", b="2", c="1")})
+    answer()
+    assert isinstance(answers[-1], Accepted)
+    assert answers[-1].clean
+
+
 def test_status_tells_sent_and_accepted_apart() -> None:
     stream = AdsStream(DELTA, Updates())
     first, second = offer(a="1"), offer(a="2")

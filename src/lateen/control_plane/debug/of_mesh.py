@@ -1,5 +1,6 @@
 """Pages about the mesh, whoever is connected: objects, services, endpoints, settings."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lateen.config.conform import nearest
@@ -86,13 +87,13 @@ def endpoint_shardz(known: Known, _query: Query) -> Json:
     """Endpoints by host name, namespace, then registry and cluster that they come from."""
     found: Json = {}
     for each in services(known.publisher.mesh):
-        shard = [
-            _endpoint(endpoint, port.name)
-            for port in each.ports
-            for endpoint in endpoints_of(known.publisher.mesh, each.key, port.name)
-        ]
-        found.setdefault(each.key.hostname, {})[each.key.namespace] = {"Shards": {_SHARD: shard}}
+        endpoints = {port.name: endpoints_of(known.publisher.mesh, each.key, port.name) for port in each.ports}
+        found.setdefault(each.key.hostname, {})[each.key.namespace] = {"Shards": {_SHARD: later(_shard, endpoints)}}
     return found
+
+
+def _shard(endpoints: Mapping[str, Iterable[Endpoint]]) -> list[Json]:
+    return [_endpoint(each, port_name) for port_name, found in endpoints.items() for each in found]
 
 
 def _endpoint(endpoint: Endpoint, port_name: str) -> Json:

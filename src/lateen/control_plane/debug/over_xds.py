@@ -9,6 +9,7 @@ For callers on this machine only. Source of the types: Istio.
 
 import asyncio
 import json
+import logging
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
@@ -26,6 +27,8 @@ from lateen.xds.grpc.message import Message
 from lateen.xds.grpc.status import CallError, Status
 from lateen.xds.subscription import Ask, Names
 from lateen.xds.variant import DELTA, VARIANTS, Request, Variant
+
+_log = logging.getLogger(__name__)
 
 PAGE: Final = "istio.io/debug"
 SYNC_STATUS: Final = f"{PAGE}/syncz"
@@ -82,6 +85,7 @@ class _DebugStream:
         self._pages = pages
         self._tasks: set[asyncio.Task[None]] = set()
         self._nonces = 0
+        self._ended = False
 
     def received(self, message: bytes) -> None:
         request = self._variant.request(message)
@@ -89,10 +93,16 @@ class _DebugStream:
             return  # an acknowledgement
         task = asyncio.create_task(self._answer(request))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._answered)
 
     def ended(self) -> None:
+        self._ended = True
         if not self._tasks:
+            self._call.finish()
+
+    def _answered(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if self._ended and not self._tasks:
             self._call.finish()
 
     def lost(self) -> None:
@@ -104,25 +114,26 @@ class _DebugStream:
             self._call.send(Message(self._response(request.type_url, await self._resources(request))))
         except CallError as error:
             self._call.finish(error.status, error.message)
+        except Exception:
+            _log.exception("cannot answer a request of type %s", request.type_url)
+            self._call.finish(Status.INTERNAL, "internal error")
 
     async def _resources(self, request: Request) -> list[tuple[str, Any]]:
         from lateen.control_plane.debug.client_config import client_config, dump_parts
 
-        match request.type_url:
-            case "istio.io/debug":
-                path, _, query = _one_name(request.ask).partition("?")
-                page = await self._page(path, query)
-                return [(path, Any(type_url=PAGE, value=page.encode()))]
-            case "istio.io/debug/syncz":
-                found = json.loads(await self._page("syncz"))
-                return [(each["proxy"], client_config(each)) for each in found]
-            case "istio.io/debug/config_dump":
-                name = _one_name(request.ask)
-                page = await self._page("config_dump", f"include_eds&proxyID={quote(name)}")
-                return [(name, part) for part in await asyncio.to_thread(dump_parts, page)]
-            case other:
-                known = ", ".join((PAGE, SYNC_STATUS, CONFIG_DUMP))
-                raise CallError(Status.INVALID_ARGUMENT, f"type {other!r} is not one of {known}")
+        if request.type_url == PAGE:
+            path, _, query = _one_name(request.ask).partition("?")
+            page = await self._page(path, query)
+            return [(path, Any(type_url=PAGE, value=page.encode()))]
+        if request.type_url == SYNC_STATUS:
+            found = json.loads(await self._page("syncz"))
+            return [(each["proxy"], client_config(each)) for each in found]
+        if request.type_url == CONFIG_DUMP:
+            name = _one_name(request.ask)
+            page = await self._page("config_dump", f"include_eds&proxyID={quote(name)}")
+            return [(name, part) for part in await asyncio.to_thread(dump_parts, page)]
+        known = ", ".join((PAGE, SYNC_STATUS, CONFIG_DUMP))
+        raise CallError(Status.INVALID_ARGUMENT, f"type {request.type_url!r} is not one of {known}")
 
     async def _page(self, path: str, query: str = "") -> str:
         page = await self._pages(f"{ROOT}/{path}", query)

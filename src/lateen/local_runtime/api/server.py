@@ -18,7 +18,7 @@ from lateen.local_runtime.api import apply, bodies, discovery, exec, logs, proxy
 from lateen.local_runtime.api.paths import Target, parse
 from lateen.local_runtime.api.pod_access import PodAccess, PodUnavailable
 from lateen.local_runtime.api.resources import Collection
-from lateen.local_runtime.control_plane import Away
+from lateen.local_runtime.control_plane import NoAnswer
 from lateen.local_runtime.objects.store import ObjectStore
 from lateen.local_runtime.pods.containers import default_container
 from lateen.sources.handover import Page
@@ -45,7 +45,7 @@ class Program(Protocol):
         ...
 
     async def page(self, path: str, query: str) -> Page:
-        """What the control plane has to say at a path under `/debug`, or at `/metrics`. Raises `Away`."""
+        """What the control plane has to say at a path under `/debug`, or at `/metrics`. Raises `NoAnswer`."""
         ...
 
     def shut_down(self) -> None:
@@ -182,7 +182,7 @@ async def _refusals(request: web.Request, handler: Handler) -> web.StreamRespons
         return bodies.answer(error.status, error.code)
     except web.HTTPException as error:
         return bodies.answer(statuses.failure(error.status, error.reason, error.text or error.reason), error.status)
-    except Away as error:
+    except NoAnswer as error:
         return bodies.answer(statuses.failure(503, "ServiceUnavailable", str(error)), 503)
     except ConnectionResetError:
         raise

@@ -35,6 +35,7 @@ class Controllers:
         self._controllers = tuple(controllers)
         self._scheduled: asyncio.Handle | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
+        self._closed = False
 
     def start(self) -> None:
         """Look at everything there is, at once, and from then on at whatever changes."""
@@ -43,10 +44,10 @@ class Controllers:
         self._work()
 
     def close(self) -> None:
-        """Stop working; nothing that was brought about is undone."""
+        """Stop working, whoever wakes them; nothing that was brought about is undone."""
+        self._closed = True
         self._unsubscribe()
-        if self._scheduled is not None:
-            self._scheduled.cancel()
+        self._forget_pass()
 
     @property
     def busy(self) -> bool:
@@ -55,7 +56,7 @@ class Controllers:
 
     def wake(self) -> None:
         """Make a pass soon: a controller has learned something from elsewhere than the store."""
-        if self._scheduled is None:
+        if self._scheduled is None and not self._closed:
             self._scheduled = asyncio.get_running_loop().call_soon(self._work)
 
     def _hear(self, events: Sequence[Event]) -> None:
@@ -64,8 +65,13 @@ class Controllers:
                 controller.hear(event)
         self.wake()
 
+    def _forget_pass(self) -> None:
+        if self._scheduled is not None:
+            self._scheduled.cancel()
+            self._scheduled = None
+
     def _work(self) -> None:
-        self._scheduled = None
+        self._forget_pass()
         # One batch per controller: the next one hears of what it wrote before its own turn comes.
         for controller in self._controllers:
             try:

@@ -5,7 +5,6 @@ A `Handler` is made for each call by the factory registered for its path. What i
 with its own status, anything else as an internal error that is logged.
 """
 
-import math
 import re
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -97,7 +96,7 @@ class Call:
         self._outbox: deque[bytes | memoryview] = deque()
         self._waiting = 0
         self._given = 0
-        self._seen = (0, math.inf)
+        self._seen = (-1, 0.0)
         self._opened = False
         self._final: Headers | None = None
         self._paused = False

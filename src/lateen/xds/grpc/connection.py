@@ -233,11 +233,6 @@ class GrpcConnection(asyncio.Protocol):
         _log.warning("%s: %s, dropped", self._peer, why)
         self.abort()
 
-    @property
-    def calls(self) -> int:
-        """How many calls are open."""
-        return len(self._calls)
-
     def drain(self) -> None:
         """Let the client open no more calls, and close once those that there are have ended."""
         if not self._draining:
@@ -270,7 +265,7 @@ class GrpcConnection(asyncio.Protocol):
                 transport.write(data)
             if not data or (len(data) < _CHUNK and not self._backlog):
                 break
-        if self._ending:
+        if self._ending and not self._blocked:
             self._end_calls()
         if self._draining and not (self._calls or self._blocked):
             transport.close()

@@ -45,7 +45,6 @@ class Reset(IntEnum):
 
     COMPLETE = 0x0
     REFUSED = 0x7
-    CANCEL = 0x8
     CALM = 0xB
 
 

@@ -382,3 +382,25 @@ async def test_a_job_that_is_over_goes_when_its_time_has_come(mesh):
     assert mesh.clock.timers[-1][0] == 30
     status = mesh.store.get(ObjectRef("batch", "Job", "default", "j")).raw["status"]
     assert status["conditions"][0]["type"] == "Complete"
+
+
+async def test_once_closed_nobody_can_wake_them():
+    store = ObjectStore()
+    passes = []
+
+    class Counting:
+        def hear(self, event):
+            pass
+
+        def reconcile(self):
+            passes.append(1)
+
+    controllers = Controllers(store, (Counting(),))
+    controllers.start()
+    controllers.close()
+    before = len(passes)
+    controllers.wake()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not controllers.busy
+    assert len(passes) == before
