@@ -1,0 +1,180 @@
+"""What `--why` says against what the kernel does: random plans, random connections, and who really took each."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, Phase, event, given, settings
+from hypothesis import strategies as st
+from support.why_lab import (
+    APPLICATION_PORTS,
+    ELSEWHERE,
+    ELSEWHERE6,
+    PEER,
+    PEER6,
+    POD,
+    POD6,
+    Arrival,
+    Order,
+    WhyLab,
+    why_lab,
+)
+
+from lateen.iptables.live import in_force
+from lateen.iptables.nft import transaction
+from lateen.iptables.options import Options
+from lateen.iptables.packet import Packet, is_loopback, parse_packet
+from lateen.iptables.plan import plan
+from lateen.iptables.planner import Host
+from lateen.iptables.restore import restore_lines
+from lateen.iptables.rules import Family, Rule
+from lateen.iptables.ruleset import Ruleset, planned_iptables, planned_nft
+from lateen.iptables.validate import validated
+from lateen.iptables.walk import HandedOver, LeftAlone, Redirected, walk
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(os.geteuid() != 0, reason="making network namespaces needs root"),
+]
+
+OWN = (POD, POD6, "127.0.0.1", "::1", "::6")
+EVERYTHING = settings(
+    max_examples=500,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate, Phase.shrink],
+    suppress_health_check=list(HealthCheck),
+)
+SOME = settings(EVERYTHING, max_examples=100)
+
+ports = st.sampled_from([*map(str, APPLICATION_PORTS), "8000:9000"])
+port_lists = st.lists(ports, max_size=3).map(tuple)
+ranges = (f"{PEER}/32", f"{PEER}/24", f"{ELSEWHERE}/24", "0.0.0.0/0", "127.0.0.1/32", f"{POD}/32")
+ranges6 = (f"{PEER6}/128", f"{ELSEWHERE6}/32", "::/0", "::1/128")
+cidrs = st.sampled_from((*ranges, *ranges6))
+cidr_lists = st.lists(cidrs, max_size=2).map(tuple)
+interfaces = st.sampled_from([(), (), (), ("eth0",), ("net1",), ("lo",), ("eth0", "net1")])
+owners = st.sampled_from([("1337",), ("1337",), ("1337", "7"), ("0",)])
+groups = st.sampled_from([("*",), ("*",), ("*",), ("202",), ("root", "1337"), ("",)])
+
+options = st.builds(
+    Options,
+    inbound_mode=st.sampled_from(["REDIRECT", "TPROXY"]),
+    inbound_ports=st.one_of(st.just(("*",)), port_lists),
+    inbound_ports_exclude=port_lists,
+    interfaces_exclude=interfaces,
+    virtual_interfaces=interfaces,
+    outbound_cidrs=st.one_of(st.just(("*",)), cidr_lists),
+    outbound_cidrs_exclude=cidr_lists,
+    outbound_ports=port_lists,
+    outbound_ports_exclude=port_lists,
+    redirect_dns=st.booleans(),
+    capture_all_dns=st.booleans(),
+    drop_invalid=st.booleans(),
+    native_nftables=st.booleans(),
+    owner_groups=groups,
+    owner_groups_exclude=st.sampled_from([(), ("202",), ("7", "root")]),
+    loopback_cidr=st.sampled_from(["127.0.0.1/32", "127.0.0.1/8", "127.0.0.9/32"]),
+).map(validated)
+hosts = st.builds(
+    Host,
+    ipv6=st.booleans(),
+    dns_v4=st.sampled_from([(), (PEER,), (ELSEWHERE, "127.0.0.1")]),
+    dns_v6=st.sampled_from([(), (PEER6,)]),
+    proxy_uids=owners,
+    proxy_gids=owners,
+)
+
+transports = st.sampled_from(["tcp", "tcp", "tcp", "udp"])
+numbers = st.sampled_from(APPLICATION_PORTS)
+people = st.sampled_from([0, 7, 202, 1000, 1337])
+root = st.just(0)
+from_peer = st.one_of(
+    st.builds(Order, st.just(False), transports, st.just(POD), numbers, st.sampled_from(["", ELSEWHERE]), root, root),
+    st.builds(Order, st.just(False), transports, st.just(POD6), numbers, st.sampled_from(["", ELSEWHERE6]), root, root),
+)
+from_pod = st.builds(
+    Order,
+    st.just(True),
+    transports,
+    st.sampled_from([POD, PEER, ELSEWHERE, "127.0.0.1", "127.0.0.9", POD6, PEER6, ELSEWHERE6, "::1"]),
+    numbers,
+    st.just(""),
+    people,
+    people,
+)
+delivered = st.one_of(
+    st.builds(Order, st.just(True), transports, st.just(POD), numbers, st.just("127.0.0.6"), people, people),
+    st.builds(Order, st.just(True), transports, st.just(POD6), numbers, st.just("::6"), people, people),
+)
+orders = st.one_of(from_peer, from_pod, delivered)
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[WhyLab]:
+    with why_lab() as running:
+        yield running
+
+
+def put_in_force(lab: WhyLab, wanted: Options, rules: tuple[Rule, ...]) -> None:
+    lab.run(["nft", "-f", "-"], ["flush ruleset", *(transaction(rules) if wanted.native_nftables else ())])
+    if not wanted.native_nftables:
+        for family, program in ((Family.IPV4, "iptables-restore"), (Family.IPV6, "ip6tables-restore")):
+            if lines := restore_lines(rules, family):
+                lab.run([program, "--noflush"], lines)
+
+
+def planned(wanted: Options, rules: tuple[Rule, ...], family: Family) -> Ruleset:
+    return planned_nft(rules) if wanted.native_nftables else planned_iptables(rules, family)
+
+
+def packet(order: Order, source_port: int) -> Packet:
+    words = [f"{'out' if order.inside else 'in'} {order.transport} {_endpoint(order.to, order.port)}"]
+    if order.inside:
+        source = order.source or parse_packet(words[0], OWN).source or ""
+        words.append(f"uid={order.uid} gid={order.gid}")
+    else:
+        source = order.source or (PEER6 if ":" in order.to else PEER)
+    return parse_packet(" ".join([*words, "from", _endpoint(source, source_port)]), OWN)
+
+
+def _endpoint(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def expected(ruleset: Ruleset, order: Order, source_port: int) -> Arrival:
+    landing = walk(ruleset, packet(order, source_port)).landing
+    event(type(landing).__name__)
+    asked = (order.to, order.port) if order.transport == "tcp" else None
+    match landing:
+        case Redirected(port) | HandedOver(port):
+            return Arrival("pod", int(port), asked)
+        case LeftAlone():
+            here = not order.inside or order.to in OWN or is_loopback(order.to)
+            return Arrival("pod" if here else "peer", order.port, asked)
+    raise AssertionError(f"{landing} of a plan that drops no new connection")
+
+
+@EVERYTHING
+@given(wanted=options, host=hosts, order=orders)
+def test_connections_land_where_the_walk_says(lab: WhyLab, wanted: Options, host: Host, order: Order) -> None:
+    rules = plan(wanted, host)
+    put_in_force(lab, wanted, rules)
+    family = Family.IPV6 if ":" in order.to else Family.IPV4
+
+    said = expected(planned(wanted, rules, family), order, lab.source_port())
+
+    assert lab.connect(order) == said
+
+
+@SOME
+@given(wanted=options, host=hosts, family=st.sampled_from(Family))
+def test_what_the_kernel_lists_is_the_plan(lab: WhyLab, wanted: Options, host: Host, family: Family) -> None:
+    rules = plan(wanted, host)
+    put_in_force(lab, wanted, rules)
+
+    assert meanings(in_force(family, lab)) == meanings(planned(wanted, rules, family))
+
+
+def meanings(ruleset: Ruleset) -> dict[tuple[str, str], list[object]]:
+    return {place: [entry.meaning for entry in entries] for place, entries in ruleset.chains.items() if entries}
