@@ -53,6 +53,7 @@ while True:
             with connection:
                 connection.settimeout(1)
                 told["asked"] = original(connection)
+                told["translated"] = told["asked"] != list(connection.getsockname()[:2])
                 try:
                     told["nonce"] = connection.recv(100).decode()
                 except OSError:
@@ -96,11 +97,12 @@ class Order(NamedTuple):
 
 
 class Arrival(NamedTuple):
-    """Which listener took a connection, and where the client wanted to go (None for UDP)."""
+    """Which listener took a connection, where the client wanted to go and whether that was translated (not for UDP)."""
 
     who: str
     port: int
-    asked: tuple[str, int] | None
+    asked: tuple[str, int] | None = None
+    translated: bool | None = None
 
 
 class WhyLab:
@@ -141,7 +143,7 @@ class WhyLab:
         while problem is None and (told := self.next_arrival()):
             if told["nonce"] == str(self.nonce):
                 asked = told.get("asked")
-                return Arrival(told["who"], told["port"], tuple(asked) if asked else None)
+                return Arrival(told["who"], told["port"], tuple(asked) if asked else None, told.get("translated"))
         return problem or "nothing arrived"
 
     def await_connections(self) -> None:

@@ -38,9 +38,13 @@ class Redirected(Value):
 
 
 class HandedOver(Value):
-    """The connection goes, addresses unchanged, to the transparent socket on a port of this host."""
+    """The connection goes to the transparent socket on a port of this host, as a rule with both addresses unchanged.
+
+    A redirect that follows does not move it to another socket, but rewrites its destination to `rewritten_to`.
+    """
 
     port: str
+    rewritten_to: str = ""
 
 
 class LeftAlone(Value):
@@ -228,7 +232,9 @@ class _Run:
         return False
 
     def redirect(self, port: str, step: Step) -> None:
-        if not isinstance(self.landing, HandedOver):
+        if isinstance(self.landing, HandedOver):
+            self.landing = self.landing.replaced(rewritten_to=port)
+        else:
             self.landing, self.decided = Redirected(port), step
         if self.hook is Hook.OUTPUT:
             loopback = "::1" if ":" in self.packet.destination else "127.0.0.1"

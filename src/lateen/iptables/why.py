@@ -99,8 +99,9 @@ def verdict(landing: Landing) -> str:
     match landing:
         case Redirected(port):
             return f"redirected to port {port} of this host"
-        case HandedOver(port):
-            return f"handed to the transparent socket on port {port} of this host"
+        case HandedOver(port, rewritten_to):
+            rewritten = f", its destination rewritten to port {rewritten_to}" if rewritten_to else ""
+            return f"handed to the transparent socket on port {port} of this host{rewritten}"
         case LeftAlone():
             return "left alone"
         case Dropped():
