@@ -20,7 +20,10 @@ Saved = Mapping[str, Mapping[str, SavedChain]]
 
 
 def parse_save(text: str) -> Saved:
-    """Every table, with every chain that is declared or has rules."""
+    """Every table, with every chain that is declared or has rules.
+
+    Left out are those of which the program says that nft made them and that it cannot print all.
+    """
     policies: dict[str, dict[str, str]] = {}
     rules: dict[tuple[str, str], list[tuple[int | None, str]]] = {}
     table = ""
@@ -40,4 +43,5 @@ def parse_save(text: str) -> Saved:
     return {
         table: {chain: SavedChain(policy, tuple(rules.get((table, chain), ()))) for chain, policy in chains.items()}
         for table, chains in policies.items()
+        if not any(line.startswith(f"# Table `{table}'") and "incompatible" in line for line in text.splitlines())
     }

@@ -70,8 +70,8 @@ def _base(table: str, what: _Json) -> BaseChain:
 def entry(expressions: Sequence[_Json]) -> Entry:
     """One rule; its text is what nft would take, with the counter left out."""
     packets = next((each["counter"]["packets"] for each in expressions if _is_count(each)), None)
-    matches = [_condition(each["match"]) for each in expressions if "match" in each]
-    statements = [each for each in expressions if "match" not in each and not _HARMLESS & each.keys()]
+    matches = [_condition(each) for each in expressions if _is_condition(each)]
+    statements = [each for each in expressions if not _is_condition(each) and not _HARMLESS & each.keys()]
     target = _consequence(statements)
     words = [" ".join(_words(match)) for match in matches]
     return Entry(canonical(tuple(matches)), target, " ".join([*words, *_target_words(target)]), "", packets)
@@ -79,6 +79,10 @@ def entry(expressions: Sequence[_Json]) -> Entry:
 
 def _is_count(expression: _Json) -> bool:
     return isinstance(expression.get("counter"), dict)
+
+
+def _is_condition(expression: _Json) -> bool:
+    return bool({"match", "limit", "ct count"} & expression.keys()) or expression.get("xt", {}).get("type") == "match"
 
 
 def _words(match: Condition) -> Iterator[str]:
@@ -102,17 +106,18 @@ def _target_words(target: Consequence) -> Iterator[str]:
             yield statement(target).replace("counter ", "")
 
 
-def _condition(match: _Json) -> Condition:
-    """The match, or its text where a part is something else than these tables have."""
-    negated = match["op"] == "!="
-    if match["op"] in ("==", "!=", "in"):
+def _condition(expression: _Json) -> Condition:
+    """The match, or its text where a part is something else than the plan's tables have."""
+    match = expression.get("match", {})
+    negated = match.get("op") == "!="
+    if match.get("op") in ("==", "!=", "in"):
         try:
             found = _known(match["left"], match["right"], negated)
             if found is not None and canonical((found,)):
                 return found
         except (KeyError, ValueError, TypeError):
             pass
-    return Unmodelled(json.dumps(match))
+    return Unmodelled(json.dumps(expression))
 
 
 def _known(left: _Json, right: Any, negated: bool) -> Condition | None:

@@ -13,7 +13,7 @@ from lateen.iptables.plan import plan
 from lateen.iptables.planner import Host
 from lateen.iptables.programs import Programs
 from lateen.iptables.rules import Family
-from lateen.iptables.ruleset import Entry, Ruleset, planned_iptables, planned_nft
+from lateen.iptables.ruleset import Entry, Nothing, Ruleset, planned_iptables, planned_nft
 from lateen.iptables.walk import (
     Dropped,
     HandedOver,
@@ -79,7 +79,9 @@ def _counted(entry: Entry) -> str:
 
 def told(journey: Journey) -> list[str]:
     """The rules that had a say, one a line, and a last line with the verdict and the rule that decided."""
-    said = [step for step in journey.steps if step.answer is not Answer.NO]
+    said = [
+        step for step in journey.steps if step.answer is not Answer.NO and not isinstance(step.entry.target, Nothing)
+    ]
     places = [f"{step.hook}  {step.table} {step.chain}" for step in said]
     rules = [f"{_doubt(step)}{_counted(step.entry)}{step.entry.text}" for step in said]
     left, middle = (max(map(len, column), default=0) for column in (places, rules))
@@ -137,7 +139,7 @@ def _decision(journey: Journey) -> str:
 
 def as_json(journey: Journey) -> dict[str, object]:
     """The journey with all the rules that were asked, for programs."""
-    packet = {name: value for name, value in vars(journey.packet).items() if value is not None}
+    packet = {_camel(name): value for name, value in vars(journey.packet).items() if value is not None}
     return {
         "packet": packet,
         "steps": [_step_as_json(step) for step in journey.steps],
@@ -149,6 +151,11 @@ def as_json(journey: Journey) -> dict[str, object]:
     }
 
 
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(word.capitalize() for word in others)
+
+
 def _step_as_json(step: Step) -> dict[str, object]:
     entry = step.entry
     place = {"hook": step.hook, "table": step.table, "chain": step.chain}
@@ -156,7 +163,17 @@ def _step_as_json(step: Step) -> dict[str, object]:
 
 
 def _landing_as_json(landing: Landing) -> dict[str, object]:
-    port = {"port": int(landing.port)} if isinstance(landing, Redirected | HandedOver) else {}
-    either = [_landing_as_json(one) for one in landing.either] if isinstance(landing, Undecided) else []
-    name = type(landing).__name__
-    return {"kind": name[0].lower() + name[1:], **port, **({"either": either} if either else {})}
+    match landing:
+        case Redirected(port):
+            return {"kind": "redirected", "port": int(port)}
+        case HandedOver(port, rewritten_to):
+            rewritten = {"rewrittenTo": int(rewritten_to)} if rewritten_to else {}
+            return {"kind": "handedOver", "port": int(port), **rewritten}
+        case LeftAlone():
+            return {"kind": "leftAlone"}
+        case Dropped():
+            return {"kind": "dropped"}
+        case Undecided(either):
+            return {"kind": "undecided", "either": [_landing_as_json(one) for one in either]}
+        case _:
+            assert_never(landing)
