@@ -34,6 +34,8 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
 
 def _run(written: Options) -> None:
     options = validated(written)
+    if options.output != "text" and options.why is None:
+        raise ConfigurationError("--output goes with --why: nothing else is printed as JSON")
     if options.cni_mode:
         raise ConfigurationError("--cni-mode is not supported: run inside the pod's network namespace")
     host = detect(options)

@@ -108,6 +108,8 @@ def verdict(landing: Landing) -> str:
             return "left alone"
         case Dropped():
             return "dropped"
+        case Undecided((without, within)) if without == within:
+            return f"{verdict(without)}, with marks that cannot be said"
         case Undecided((without, within)):
             return f"cannot be said: {verdict(without)} without a rule that cannot be judged, {verdict(within)} with it"
         case Undecided():
