@@ -16,6 +16,7 @@ from support.why_lab import (
     POD6,
     Arrival,
     Order,
+    Tracked,
     WhyLab,
     why_lab,
 )
@@ -30,7 +31,7 @@ from lateen.iptables.restore import restore_lines
 from lateen.iptables.rules import Family, Rule
 from lateen.iptables.ruleset import Ruleset, planned_iptables, planned_nft
 from lateen.iptables.validate import validated
-from lateen.iptables.walk import HandedOver, LeftAlone, Redirected, walk
+from lateen.iptables.walk import HandedOver, Journey, LeftAlone, Redirected, walk
 
 pytestmark = [
     pytest.mark.e2e,
@@ -90,10 +91,14 @@ hosts = st.builds(
 transports = st.sampled_from([*["tcp"] * 9, "udp", "udp"])
 numbers = st.sampled_from(APPLICATION_PORTS)
 people = st.sampled_from([1000, 1000, 1000, 1000, 1337, 1337, 0, 7, 202])
-root = st.just(0)
+none = st.just(0)
 from_peer = st.one_of(
-    st.builds(Order, st.just(False), transports, st.just(POD), numbers, st.sampled_from(["", ELSEWHERE]), root, root),
-    st.builds(Order, st.just(False), transports, st.just(POD6), numbers, st.sampled_from(["", ELSEWHERE6]), root, root),
+    st.builds(
+        Order, st.just(False), transports, st.just(POD), numbers, st.sampled_from(["", ELSEWHERE]), none, none, none
+    ),
+    st.builds(
+        Order, st.just(False), transports, st.just(POD6), numbers, st.sampled_from(["", ELSEWHERE6]), none, none, none
+    ),
 )
 from_pod = st.builds(
     Order,
@@ -104,10 +109,12 @@ from_pod = st.builds(
     st.just(""),
     people,
     people,
+    none,
 )
+marks = st.sampled_from([0, 0, 0, 1337, 1338])
 delivered = st.one_of(
-    st.builds(Order, st.just(True), transports, st.just(POD), numbers, st.just("127.0.0.6"), people, people),
-    st.builds(Order, st.just(True), transports, st.just(POD6), numbers, st.just("::6"), people, people),
+    st.builds(Order, st.just(True), transports, st.just(POD), numbers, st.just("127.0.0.6"), people, people, marks),
+    st.builds(Order, st.just(True), transports, st.just(POD6), numbers, st.just("::6"), people, people, marks),
 )
 orders = st.tuples(from_pod, from_pod, from_peer, delivered)
 
@@ -134,7 +141,7 @@ def packet(order: Order, source_port: int) -> Packet:
     words = [f"{'out' if order.inside else 'in'} {order.transport} {_endpoint(order.to, order.port)}"]
     if order.inside:
         source = order.source or parse_packet(words[0], OWN).source or ""
-        words.append(f"uid={order.uid} gid={order.gid}")
+        words.append(f"uid={order.uid} gid={order.gid} mark={order.mark}")
     else:
         source = order.source or (PEER6 if ":" in order.to else PEER)
     return parse_packet(" ".join([*words, "from", _endpoint(source, source_port)]), OWN)
@@ -144,8 +151,8 @@ def _endpoint(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def expected(ruleset: Ruleset, order: Order, source_port: int) -> Arrival:
-    landing = walk(ruleset, packet(order, source_port)).landing
+def expected(journey: Journey, order: Order) -> Arrival:
+    landing = journey.landing
     event(type(landing).__name__)
     event(f"{order.transport} {'out' if order.inside else 'in'}: {type(landing).__name__}")
     here = not order.inside or order.to in OWN or is_loopback(order.to)
@@ -171,9 +178,12 @@ def test_connections_land_where_the_walk_says(
     for order in each:
         family = Family.IPV6 if ":" in order.to else Family.IPV4
 
-        said = expected(planned(wanted, rules, family), order, lab.source_port())
+        source_port = lab.source_port()
 
-        assert lab.connect(order) == said, order
+        journey = walk(planned(wanted, rules, family), packet(order, source_port))
+
+        assert lab.connect(order) == expected(journey, order), order
+        assert lab.tracked(source_port) == Tracked(journey.zone or 0, journey.connection_mark), order
 
 
 @SOME
@@ -182,7 +192,9 @@ def test_what_the_kernel_lists_is_the_plan(lab: WhyLab, wanted: Options, host: H
     rules = plan(wanted, host)
     put_in_force(lab, wanted, rules)
 
-    assert meanings(in_force(family, lab)) == meanings(planned(wanted, rules, family))
+    found, plan_in_force = in_force(family, lab), planned(wanted, rules, family)
+    assert meanings(found) == meanings(plan_in_force)
+    assert set(plan_in_force.bases) <= set(found.bases)
 
 
 def meanings(ruleset: Ruleset) -> dict[tuple[str, str], list[object]]:

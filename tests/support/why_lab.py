@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 POD, PEER, ELSEWHERE = "198.18.0.5", "198.18.0.6", "203.0.113.9"
@@ -69,6 +70,8 @@ for line in sys.stdin:
     family = socket.AF_INET6 if ":" in order["to"] else socket.AF_INET
     kind = socket.SOCK_STREAM if order["transport"] == "tcp" else socket.SOCK_DGRAM
     client = socket.socket(family, kind)
+    os.seteuid(0)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, order["mark"])
     os.seteuid(0); os.setegid(0)
     problem = None
     with client:
@@ -94,6 +97,14 @@ class Order(NamedTuple):
     source: str = ""
     uid: int = 0
     gid: int = 0
+    mark: int = 0
+
+
+class Tracked(NamedTuple):
+    """What connection tracking of the pod keeps of a connection; zone 0 is the usual one."""
+
+    zone: int = 0
+    mark: int = 0
 
 
 class Arrival(NamedTuple):
@@ -145,6 +156,15 @@ class WhyLab:
                 asked = told.get("asked")
                 return Arrival(told["who"], told["port"], tuple(asked) if asked else None, told.get("translated"))
         return problem or "nothing arrived"
+
+    def tracked(self, source_port: int) -> Tracked:
+        """The connection of that source port, also where it is not tracked."""
+        for line in Path(f"/proc/{self.pids[0]}/net/nf_conntrack").read_text().splitlines():
+            original, _, rest = line.partition(" dport=")
+            if original.endswith(f" sport={source_port}"):
+                fields = dict(word.split("=", 1) for word in rest.split() if "=" in word)
+                return Tracked(int(fields.get("zone", 0)), int(fields.get("mark", 0)))
+        return Tracked()
 
     def await_connections(self) -> None:
         """Until listeners listen and neighbours know each other, both ways and in both families."""

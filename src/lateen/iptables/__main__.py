@@ -25,14 +25,13 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         if options.help:
             print(usage())
             return 0
-        _run(options)
+        return _run(options)
     except InterceptionError as error:
         _log(f"error: {error}")
         return error.exit_code
-    return 0
 
 
-def _run(written: Options) -> None:
+def _run(written: Options) -> int:
     options = validated(written)
     if options.output != "text" and options.why is None:
         raise ConfigurationError("--output goes with --why: nothing else is printed as JSON")
@@ -44,8 +43,9 @@ def _run(written: Options) -> None:
     if options.why is not None or options.explain:
         from lateen.iptables.why import answer
 
-        print(answer(options, host, RealPrograms()))
-        return
+        text, known = answer(options, host, RealPrograms())
+        print(text)
+        return 0 if known else 1
     if options.live:
         raise ConfigurationError("--live goes with --why or --explain: it tells what is in force and changes nothing")
     rules = plan(options, host)
@@ -55,6 +55,7 @@ def _run(written: Options) -> None:
         from lateen.iptables import self_test
 
         self_test.check(options, host.ipv6)
+    return 0
 
 
 def _program(options: Options, host: Host, rules: Sequence[Rule]) -> None:

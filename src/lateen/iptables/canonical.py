@@ -43,11 +43,17 @@ def canonical(matches: tuple[Condition, ...]) -> tuple[Condition, ...]:
     return tuple(sorted({match for match in spelt if match not in implied}, key=repr))
 
 
-def iptables_interface(match: Condition) -> Condition:
-    """The match with the wildcard of iptables, `eth+`, written as nft has it, `eth*`."""
-    if isinstance(match, Interface) and match.name.endswith("+"):
-        return match.replaced(name=match.name[:-1] + "*")
-    return match
+def canonical_of_iptables(matches: tuple[Condition, ...]) -> tuple[Condition, ...]:
+    """The same for matches of iptables: `eth+` is nft's `eth*`, and a range of all addresses says nothing."""
+    return canonical(
+        tuple(
+            match.replaced(name=match.name[:-1] + "*")
+            if isinstance(match, Interface) and match.name.endswith("+")
+            else match
+            for match in matches
+            if not isinstance(match, Address) or match.negated or not match.cidr.endswith("/0")
+        )
+    )
 
 
 def number(text: str) -> str:

@@ -5,7 +5,7 @@ The inverse of `restore`. What is not modelled stays as text, so that a walk can
 
 from collections.abc import Callable, Mapping, Sequence
 
-from lateen.iptables.canonical import Condition, OtherProtocol, Unmodelled, canonical, iptables_interface, number
+from lateen.iptables.canonical import Condition, OtherProtocol, Unmodelled, canonical, canonical_of_iptables, number
 from lateen.iptables.iptables_save import Saved
 from lateen.iptables.rules import (
     Address,
@@ -33,7 +33,6 @@ from lateen.iptables.ruleset import PRIORITIES, BaseChain, Call, Consequence, En
 
 _ONLY_TOLD = frozenset({"LOG", "NFLOG", "ULOG", "TRACE", "AUDIT", "TCPMSS", "TOS", "DSCP", "CLASSIFY", "CHECKSUM"})
 """Targets after which the next rule is asked and that change nothing a walk looks at."""
-_ANYWHERE = ("0.0.0.0/0", "::/0")
 
 
 def ruleset(saved: Saved, family: Family) -> Ruleset:
@@ -58,8 +57,7 @@ def entry(text: str, family: Family, chains: Mapping[str, object], packets: int 
             target, rest = rest, []
         else:
             matches += _next_match(rest, matches)
-    conditions = tuple(iptables_interface(match) for match in matches)
-    return Entry(canonical(conditions), _consequence(target, family, chains), text, "", packets)
+    return Entry(canonical_of_iptables(tuple(matches)), _consequence(target, family, chains), text, "", packets)
 
 
 def _words(text: str) -> list[str]:
@@ -128,7 +126,7 @@ def _protocol(value: str, negated: bool, _: Sequence[Condition]) -> list[Conditi
 
 def _address(side: Side) -> "_Reader":
     def read(value: str, negated: bool, _: Sequence[Condition]) -> list[Condition]:
-        return [] if value in _ANYWHERE and not negated else [Address(side, value, negated)]
+        return [Address(side, value, negated)]
 
     return read
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import TypeAlias
 
-from lateen.iptables.canonical import Condition, Unmodelled, canonical, iptables_interface, number
+from lateen.iptables.canonical import Condition, Unmodelled, canonical, canonical_of_iptables, number
 from lateen.iptables.nft import body, chain_name, table_name
 from lateen.iptables.restore import specification
 from lateen.iptables.rules import (
@@ -108,8 +108,9 @@ def planned_iptables(rules: Sequence[Rule], family: Family) -> Ruleset:
     """What iptables has in force for the family once the plan is restored."""
 
     def entry(rule: Rule) -> Entry:
-        matches = canonical(tuple(iptables_interface(match) for match in rule.matches))
-        return Entry(matches, _consequence(rule.target, str), " ".join(specification(rule)), rule.why)
+        return Entry(
+            canonical_of_iptables(rule.matches), _consequence(rule.target, str), " ".join(specification(rule)), rule.why
+        )
 
     return _planned([rule for rule in rules if family in rule.families], entry, str, str)
 

@@ -27,13 +27,17 @@ from lateen.iptables.walk import (
 )
 
 
-def answer(options: Options, host: Host, programs: Programs) -> str:
-    """What the options ask to be told: the journey of a packet, or the rules, of the plan or in force."""
+def answer(options: Options, host: Host, programs: Programs) -> tuple[str, bool]:
+    """What the options ask to be told, and whether it could be said: a packet's journey, or the rules.
+
+    Both are those of the plan, or with `live` of what is in force.
+    """
     if options.why is None:
-        return "\n".join(explained(options, host, programs))
+        return "\n".join(explained(options, host, programs)), True
     packet = parse_packet(options.why, interface_addresses() if options.live else ())
     journey = walk(_rules(options, host, programs, packet.family), packet)
-    return json.dumps(as_json(journey), indent=2) if options.output == "json" else "\n".join(told(journey))
+    text = json.dumps(as_json(journey), indent=2) if options.output == "json" else "\n".join(told(journey))
+    return text, not isinstance(journey.landing, Undecided)
 
 
 def _rules(options: Options, host: Host, programs: Programs, family: Family) -> Ruleset:

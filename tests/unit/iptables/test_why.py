@@ -5,10 +5,12 @@ import pytest
 from lateen.iptables import __main__ as program
 from lateen.iptables import why
 from lateen.iptables.canonical import Unmodelled
+from lateen.iptables.options import parse
 from lateen.iptables.packet import parse_packet
+from lateen.iptables.plan import plan
 from lateen.iptables.planner import Host
-from lateen.iptables.rules import Verdict
-from lateen.iptables.ruleset import BaseChain, Entry, Hook, Nothing, Ruleset
+from lateen.iptables.rules import Family, Verdict
+from lateen.iptables.ruleset import BaseChain, Entry, Hook, Nothing, Ruleset, planned_iptables
 from lateen.iptables.walk import walk
 
 COMMAND = ["-b", "*", "-d", "15090", "-i", "*"]
@@ -94,3 +96,26 @@ def test_explain_keeps_the_order_of_each_family(capsys: pytest.CaptureFixture[st
         "-p tcp -s ::6/128 -i lo -j RETURN [IPv6]",
         "-p tcp -i lo -m mark ! --mark 1338 -j RETURN",
     ]
+
+
+@pytest.mark.parametrize("words", [["--live", "--explain"], ["--live", "--why", "in tcp 10.0.0.5:80"]])
+def test_what_is_in_force_is_shown_with_counters(
+    words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = planned_iptables(plan(parse(COMMAND, {}), Host()), Family.IPV4)
+    counted = {place: tuple(entry.replaced(packets=12, why="") for entry in own) for place, own in live.chains.items()}
+    monkeypatch.setattr(why, "in_force", lambda family, _: Ruleset(live.bases, counted) if "4" in family else Ruleset())
+    monkeypatch.setattr(why, "interface_addresses", lambda: ("10.0.0.5",))
+    assert program.main([*words, *COMMAND], {}) == 0
+    told = capsys.readouterr().out
+    assert "[12] -p tcp -j REDIRECT --to-ports 15006" in told
+    assert "Captured inbound connections go to the proxy's inbound port." in told
+
+
+def test_not_to_know_is_an_exit_code_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    base = BaseChain("t", "c", Hook.OUTPUT, 0, False)
+    live = Ruleset((base,), {("t", "c"): (Entry((Unmodelled("odd"),), Verdict.DROP, "odd drop"),)})
+    monkeypatch.setattr(why, "in_force", lambda *_: live)
+    monkeypatch.setattr(why, "interface_addresses", lambda: ("10.0.0.5",))
+    assert program.main(["--live", "--why", "out tcp 10.0.0.9:80"], {}) == 1
+    assert program.main(["--live", "--why", "in tcp 10.0.0.5:80"], {}) == 0
