@@ -10,12 +10,10 @@ from collections.abc import Mapping, Sequence
 from lateen.iptables.apply import apply
 from lateen.iptables.errors import ConfigurationError, InterceptionError
 from lateen.iptables.host import detect
-from lateen.iptables.nft import body, chain_name
 from lateen.iptables.options import Options, parse, usage
 from lateen.iptables.plan import plan
 from lateen.iptables.planner import Host, captures_dns
 from lateen.iptables.programs import RealPrograms, RecordedPrograms
-from lateen.iptables.restore import command
 from lateen.iptables.rules import Rule
 from lateen.iptables.validate import validated
 
@@ -27,30 +25,37 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         if options.help:
             print(usage())
             return 0
-        _run(options)
+        return _run(options)
     except InterceptionError as error:
         _log(f"error: {error}")
         return error.exit_code
-    return 0
 
 
-def _run(written: Options) -> None:
+def _run(written: Options) -> int:
     options = validated(written)
+    if options.output != "text" and options.why is None:
+        raise ConfigurationError("--output goes with --why: nothing else is printed as JSON")
     if options.cni_mode:
         raise ConfigurationError("--cni-mode is not supported: run inside the pod's network namespace")
     host = detect(options)
     if options.redirect_dns and not captures_dns(options, host):
         _log("warning: no name server in /etc/resolv.conf, so DNS is not captured")
+    if options.why is not None or options.explain:
+        from lateen.iptables.why import answer
+
+        text, known = answer(options, host, RealPrograms())
+        print(text)
+        return 0 if known else 1
+    if options.live:
+        raise ConfigurationError("--live goes with --why or --explain: it tells what is in force and changes nothing")
     rules = plan(options, host)
-    if options.explain:
-        print("\n".join(explained(rules, host, options.native_nftables)))
-        return
     if not options.skip_rule_apply:
         _program(options, host, rules)
     if options.run_validation and not options.dry_run:
         from lateen.iptables import self_test
 
         self_test.check(options, host.ipv6)
+    return 0
 
 
 def _program(options: Options, host: Host, rules: Sequence[Rule]) -> None:
@@ -66,26 +71,6 @@ def _program(options: Options, host: Host, rules: Sequence[Rule]) -> None:
     if not options.cleanup_only:
         tool = "nft" if options.native_nftables else "iptables"
         _log(f"{len(rules)} rules in force ({tool}, {' and '.join(host.families)})")
-
-
-def explained(rules: Sequence[Rule], host: Host, nftables: bool) -> list[str]:
-    """Each rule as its tool writes it, with what it is for; per table and chain, in the order that packets see."""
-    lines: list[str] = []
-    for table, chain in dict.fromkeys((rule.table, rule.chain) for rule in rules):
-        lines.append(f"table {table}, chain {chain_name(chain) if nftables else chain}")
-        for rule in in_force([rule for rule in rules if (rule.table, rule.chain) == (table, chain)]):
-            families = "" if rule.families == host.families else f" [{' and '.join(rule.families)}]"
-            text = body(rule) if nftables else " ".join(command(rule)[2 if rule.position is None else 3 :])
-            lines += [f"  {text}{families}", f"      {rule.why}"]
-    return lines
-
-
-def in_force(rules: Sequence[Rule]) -> list[Rule]:
-    """One chain's rules in the order in which packets meet them, inserts carried out."""
-    chain: list[Rule] = []
-    for rule in rules:
-        chain.insert(len(chain) if rule.position is None else rule.position - 1, rule)
-    return chain
 
 
 def _log(text: str) -> None:

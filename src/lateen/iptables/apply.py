@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from lateen.iptables.errors import ApplyError
-from lateen.iptables.live_state import LiveState, compare, parse_save
+from lateen.iptables.iptables_save import parse_save
+from lateen.iptables.live_state import LiveState, compare
 from lateen.iptables.nft import removal, transaction
 from lateen.iptables.options import Options
 from lateen.iptables.planner import Host

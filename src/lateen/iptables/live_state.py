@@ -3,14 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 
+from lateen.iptables.iptables_save import Saved, SavedChain
 from lateen.iptables.restore import new_chains
 from lateen.iptables.rules import Chain, Rule, Table
 
 _TABLES = frozenset({"filter", *Table})
+"""Those that a plan may touch."""
 _OURS = "ISTIO"
-
-Saved = Mapping[str, Mapping[str, Sequence[str]]]
-"""Table, chain, rules as printed."""
 
 
 class LiveState(Enum):
@@ -19,22 +18,6 @@ class LiveState(Enum):
     CLEAN = "clean"
     IN_FORCE = "in force"
     DIFFERENT = "different"
-
-
-def parse_save(text: str) -> Saved:
-    """The tables that a plan may touch, with every chain that is declared or has rules."""
-    tables: dict[str, dict[str, list[str]]] = {}
-    chains: dict[str, list[str]] = {}
-    for line in text.splitlines():
-        if line.startswith("*"):
-            chains = {}
-            if line[1:].strip() in _TABLES:
-                tables[line[1:].strip()] = chains
-        elif line.startswith(":"):
-            chains.setdefault(line[1:].split()[0], [])
-        elif line.startswith("-A "):
-            chains.setdefault(line.split()[1], []).append(line)
-    return tables
 
 
 def compare(saved: Saved, rules: Sequence[Rule], exists: Callable[[Rule], bool]) -> LiveState:
@@ -52,15 +35,20 @@ def compare(saved: Saved, rules: Sequence[Rule], exists: Callable[[Rule], bool])
 
 
 def _has_residue(saved: Saved) -> bool:
-    return any(rules or chain.startswith(_OURS) for chains in saved.values() for chain, rules in chains.items())
+    return any(
+        printed.rules or chain.startswith(_OURS)
+        for table, chains in saved.items()
+        for chain, printed in chains.items()
+        if table in _TABLES
+    )
 
 
-def _differs(chains: Mapping[str, Sequence[str]], planned: Sequence[Rule]) -> bool:
+def _differs(chains: Mapping[str, SavedChain], planned: Sequence[Rule]) -> bool:
     ours: tuple[Chain, ...] = new_chains(planned)
     if any(chain.startswith(_OURS + "_") and chain not in ours for chain in chains):
         return True
     for chain in ours:
         expected = sum(rule.chain is chain for rule in planned)
-        if chain not in chains or len(chains[chain]) != expected:
+        if chain not in chains or len(chains[chain].rules) != expected:
             return True
     return any(rule.chain not in chains for rule in planned)

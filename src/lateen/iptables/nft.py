@@ -63,22 +63,24 @@ def transaction(rules: Sequence[Rule]) -> tuple[str, ...]:
     for table in Table:
         own = [rule for rule in rules if rule.table is table]
         if own:
-            lines += [f"add table {_name(table)}", f"flush table {_name(table)}"]
+            lines += [f"add table {table_name(table)}", f"flush table {table_name(table)}"]
             lines += [*_chains(table, {rule.chain for rule in own}), *_rules(own)]
     return tuple(lines)
 
 
 def removal(tables: Collection[Table]) -> tuple[str, ...]:
     """The lines that take the tables away; adding first makes that right for a table that is not there."""
-    return tuple(f"{verb} table {_name(table)}" for table in Table if table in tables for verb in ("add", "delete"))
+    return tuple(
+        f"{verb} table {table_name(table)}" for table in Table if table in tables for verb in ("add", "delete")
+    )
 
 
 def body(rule: Rule) -> str:
     """The rule without its place: matches, counter, statement."""
     order = (Port, Address, Owner) if rule.table is Table.RAW else _ORDER
     matches = sorted(rule.matches, key=lambda match: order.index(type(match)))
-    words = [word for match in matches for word in _match(match, rule.table)]
-    return " ".join([*words, _statement(rule.target)])
+    words = [word for match in matches for word in match_words(match, rule.table)]
+    return " ".join([*words, statement(rule.target)])
 
 
 def chain_name(chain: Chain) -> str:
@@ -86,17 +88,18 @@ def chain_name(chain: Chain) -> str:
     return chain.lower().replace("_", "-")
 
 
-def _name(table: Table) -> str:
+def table_name(table: Table) -> str:
+    """The family and name of a table."""
     return f"inet istio-proxy-{table}"
 
 
 def _chains(table: Table, used: Collection[Chain]) -> Iterator[str]:
     for chain, definition in _HOOKS[table].items():
         if chain in used:
-            yield f"add chain {_name(table)} {chain_name(chain)} {definition}"
+            yield f"add chain {table_name(table)} {chain_name(chain)} {definition}"
     for chain in _CHAINS[table]:
         if chain in used:
-            yield f"add chain {_name(table)} {chain_name(chain)}"
+            yield f"add chain {table_name(table)} {chain_name(chain)}"
 
 
 def _rules(rules: Sequence[Rule]) -> Iterator[str]:
@@ -105,14 +108,15 @@ def _rules(rules: Sequence[Rule]) -> Iterator[str]:
     for rule in rules:
         count = counts.get(rule.chain, 0)
         counts[rule.chain] = count + 1
-        where = f"rule {_name(rule.table)} {chain_name(rule.chain)}"
+        where = f"rule {table_name(rule.table)} {chain_name(rule.chain)}"
         if rule.position is None or rule.position - 1 >= count:
             yield f"add {where} {body(rule)}"
         else:
             yield f"insert {where} index {rule.position - 1} {body(rule)}"
 
 
-def _match(match: Match, table: Table) -> Iterator[str]:
+def match_words(match: Match, table: Table) -> Iterator[str]:
+    """A match as nft takes it."""
     match match:
         case Interface(direction, name):
             yield from ("iifname" if direction is Direction.IN else "oifname", name)
@@ -140,7 +144,8 @@ def _match(match: Match, table: Table) -> Iterator[str]:
             assert_never(match)
 
 
-def _statement(target: Target) -> str:
+def statement(target: Target) -> str:
+    """A target as nft takes it, with the counter."""
     match target:
         case Verdict():
             return f"counter {target.lower()}"

@@ -53,6 +53,9 @@ class Options(Value):
     native_nftables: bool = False
     force_iptables_binary: str = ""
     explain: bool = False
+    why: str | None = None
+    live: bool = False
+    output: str = "text"
     owner_groups: Texts = ("*",)
     owner_groups_exclude: Texts = ()
     loopback_cidr: str = "127.0.0.1/32"
@@ -102,6 +105,12 @@ def _port_number(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > 65535:
         raise ValueError("expected a number from 0 to 65535")
     return int(text)
+
+
+def _output(text: str) -> str:
+    if text not in ("text", "json"):
+        raise ValueError("expected text or json")
+    return text
 
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -159,6 +168,11 @@ _FLAGS = (
     _Flag("native-nftables", "native_nftables", _boolean, meaning="use nft instead of iptables"),
     _Flag("force-iptables-binary", "force_iptables_binary", str, meaning="legacy or nft"),
     _Flag("explain", "explain", _boolean, meaning="print each rule with what it is for", in_environment=False),
+    _Flag(
+        "why", "why", str, meaning="tell where a packet goes: 'out tcp 10.96.0.10:80 uid=1000'", in_environment=False
+    ),
+    _Flag("live", "live", _boolean, meaning="with --why or --explain: the rules in force", in_environment=False),
+    _Flag("output", "output", _output, meaning="of --why: text or json", in_environment=False),
     _Flag("help", "help", _boolean, "h", meaning="show this text", in_environment=False),
 )
 
@@ -186,7 +200,7 @@ def usage() -> str:
     for flag in _FLAGS:
         default = getattr(Options, flag.option)
         shown = ",".join(default) if isinstance(default, tuple) else default
-        note = f" (default {shown})" if shown not in ("", False) else ""
+        note = f" (default {shown})" if shown not in ("", False, None) else ""
         variable = f" [{flag.variable}]" if flag.in_environment else ""
         short = f"-{flag.short}, " if flag.short else "    "
         lines.append(f"  {short}--{flag.name:<36} {flag.meaning}{note}{variable}")

@@ -4,7 +4,8 @@ import pytest
 
 from lateen.iptables.apply import apply
 from lateen.iptables.errors import ApplyError
-from lateen.iptables.live_state import LiveState, compare, parse_save
+from lateen.iptables.iptables_save import parse_save
+from lateen.iptables.live_state import LiveState, compare
 from lateen.iptables.nft import transaction
 from lateen.iptables.options import Options, parse
 from lateen.iptables.plan import plan
