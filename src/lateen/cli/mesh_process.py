@@ -24,7 +24,7 @@ class MeshProcess:
         self.state = state
         self.client = ApiClient(state.api_socket)
         try:
-            preflight.check_privilege()
+            preflight.check_system()
         except PreflightError as error:
             raise Failure(str(error)) from None
         if pid := state.holder():

@@ -12,7 +12,7 @@ from typing import Final, Self
 from lateen.local_runtime.sandbox import syscalls
 
 _GOES_INSIDE: Final = ThreadPoolExecutor(1, "inside")
-"""The one thread that enters namespaces. It stays where it was last: without root there is no way back to the host's."""
+"""The one thread that enters namespaces. Without root there is no way back to the host's, so it stays inside."""
 
 
 class NetworkNamespace:
