@@ -16,20 +16,18 @@ from typing import Final
 
 from lateen.local_runtime.errors import PreflightError
 from lateen.local_runtime.sandbox import syscalls
+from lateen.local_runtime.subordinate_ids import ENOUGH, Grants, Ranges
 from lateen.local_runtime.users import ROOT, Users
 
-_ENOUGH: Final = 65536
 _HELPERS: Final = ("newgidmap", "newuidmap")
-_SUBORDINATE: Final = ("subgid", "subuid")
+_GRANTS: Final = (Path("/etc/subgid"), Path("/etc/subuid"))
+_SETTINGS: Final = Path("/proc/sys")
 _FORBIDDING: Final = {
     "user/max_user_namespaces": ("0", "15000"),
     "kernel/unprivileged_userns_clone": ("0", "1"),
     "kernel/apparmor_restrict_unprivileged_userns": ("1", "0"),
 }
-"""Settings under /proc/sys: the value that forbids user namespaces, and one that does not."""
-
-Ranges = Sequence[tuple[str, str]]
-"""First id and number of ids."""
+"""Settings: the value that forbids user namespaces to ordinary users, and one that does not."""
 
 
 def enter() -> Users:
@@ -38,18 +36,17 @@ def enter() -> Users:
     if uid == 0:
         return ROOT
     name = _user_name(uid)
-    groups, users = (_granted(Path("/etc") / file, name, uid) for file in _SUBORDINATE)
-    hint = _lacking(name, min(_size(groups), _size(users)))
-    mapping = None
-    if not hint:
-        own = ((groups, gid), (users, uid))
-        mapping = _Mapping([_command(*each) for each in zip(_HELPERS, *zip(*own, strict=True), strict=True)])
+    groups, users = (Grants(file.read_text() if file.exists() else "") for file in _GRANTS)
+    granted = groups.of(name, uid), users.of(name, uid)
+    count = min(sum(count for _, count in ranges) for ranges in granted)
+    hint = _lacking(name, count, max(groups.end, users.end))
+    mapping = None if hint else _Mapping([_command(*each) for each in zip(_HELPERS, granted, (gid, uid), strict=True)])
     try:
         syscalls.unshare(syscalls.CLONE_NEWUSER)
     except OSError as error:
         raise PreflightError(obstacle(error)) from None
     if mapping is not None and not (hint := mapping.carry_out()):
-        return Users(1 + min(_size(groups), _size(users)))
+        return Users(1 + count)
     _map_oneself(uid, gid)
     return Users(1, hint=hint)
 
@@ -57,7 +54,7 @@ def enter() -> Users:
 def obstacle(error: OSError) -> str:
     """Why there can be no user namespace, or nothing can be done in it, and what would change that."""
     for path, (forbidding, allowing) in _FORBIDDING.items():
-        setting = Path("/proc/sys") / path
+        setting = _SETTINGS / path
         if setting.exists() and setting.read_text().strip() == forbidding:
             name = path.replace("/", ".")
             return (
@@ -67,15 +64,11 @@ def obstacle(error: OSError) -> str:
     match error.errno:
         case errno.ENOSPC | errno.EUSERS:
             return "as many user namespaces are in use as user.max_user_namespaces allows: run it with sudo"
-        case errno.EPERM if _filtered():
+        case errno.EPERM if "Seccomp:\t2" in Path("/proc/self/status").read_text():
             return "a seccomp filter forbids user namespaces here (a container?): run it privileged, or with sudo"
         case errno.EINVAL | errno.ENOSYS:
             return "this kernel was built without user namespaces: run it with sudo"
     return f"an ordinary user can make no namespaces here ({syscalls.explain(error)}): run it with sudo"
-
-
-def _filtered() -> bool:
-    return "Seccomp:\t2" in Path("/proc/self/status").read_text()
 
 
 def _user_name(uid: int) -> str:
@@ -85,38 +78,24 @@ def _user_name(uid: int) -> str:
         return str(uid)
 
 
-def _granted(file: Path, name: str, uid: int) -> Ranges:
-    """The user's lines in /etc/subuid or /etc/subgid; `user:first:count`, where the user may be a number."""
-    try:
-        lines = [line.split(":") for line in file.read_text().splitlines()]
-    except OSError:
-        return ()
-    return [(line[1], line[2].strip()) for line in lines if len(line) == 3 and line[0] in (name, str(uid))]
-
-
-def _size(ranges: Ranges) -> int:
-    return sum(int(count) for _, count in ranges if count.isdecimal())
-
-
-def _lacking(name: str, granted: int) -> str:
+def _lacking(name: str, granted: int, unused: int) -> str:
     """What has to be done before other users can be mapped; empty where nothing has."""
-    missing = [helper for helper in _HELPERS if shutil.which(helper) is None]
-    steps = ["install uidmap, on Debian with: apt-get install uidmap"] if missing else []
-    if granted < _ENOUGH:
-        ids = "100000-165535"
-        steps.append(
-            f"as root, give {name} ids that nobody has: usermod --add-subuids {ids} --add-subgids {ids} {name}"
-        )
+    steps = []
+    if any(shutil.which(helper) is None for helper in _HELPERS):
+        steps.append("install uidmap, on Debian with: apt-get install uidmap")
+    if granted < ENOUGH:
+        ids = f"{unused}-{unused + ENOUGH - 1}"
+        steps.append(f"as root, usermod --add-subuids {ids} --add-subgids {ids} {name}")
     return "; ".join(steps)
 
 
 def _command(helper: str, ranges: Ranges, own: int) -> list[str]:
     """Map our own id to 0, and the granted ones to 1 and on."""
-    command, inside = [helper, str(os.getpid()), "0", str(own), "1"], 1
+    numbers, inside = [os.getpid(), 0, own, 1], 1
     for first, count in ranges:
-        command += [str(inside), first, count]
-        inside += int(count)
-    return command
+        numbers += [inside, first, count]
+        inside += count
+    return [helper, *map(str, numbers)]
 
 
 class _Mapping:
@@ -147,7 +126,8 @@ def _run_all(commands: Sequence[Sequence[str]]) -> str:
     for command in commands:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            return f"mend {command[0]}, which says: {done.stderr.strip() or f'exit code {done.returncode}'}"
+            said = done.stderr.strip() or f"exit code {done.returncode}"
+            return f"let {command[0]} do its work, which says: {said}"
     return ""
 
 
