@@ -132,11 +132,11 @@ def test_the_mode_is_told_with_what_it_cannot_do(mesh: LocalMesh, mode: str) -> 
     shown, told = mesh.shown(), mesh.api.get("/lateen/v1/info")["mode"]
     if mode == SUBORDINATE:
         assert told == "rootless"
-        assert "runs without root, in a user namespace with ids up to 65536" in shown
+        assert "runs without root, with users up to 65536 in pods" in shown
         assert mesh.problems() == []
     else:
         assert told == "rootless, one user"
-        assert "runs without root and with one user" in shown
+        assert "runs without root, with one user for all processes of a pod" in shown
         assert re.search(r"usermod --add-subuids \d+-\d+ --add-subgids", shown)
 
 

@@ -29,11 +29,12 @@ class Users(msgspec.Struct, frozen=True):
             return []
         outside = "pods reach nothing outside of the mesh"
         if not self.one:
-            return [f"runs without root, in a user namespace with ids up to {self.count - 1}; {outside}"]
+            return [f"runs without root, with users up to {self.count - 1} in pods; {outside}"]
         return [
-            f"runs without root and with one user, which all processes of a pod are; {outside}, an application can "
-            "signal its proxy, and runAsUser, runAsGroup, fsGroup and interception by uid, gid or owner group have no "
-            f"effect. For users as with root: {self.hint}"
+            f"runs without root, with one user for all processes of a pod; {outside}",
+            "with one user, runAsUser, runAsGroup, fsGroup and interception by uid, gid or owner group have no effect, "
+            "and an application can signal its proxy",
+            f"for users as with root: {self.hint}",
         ]
 
 
