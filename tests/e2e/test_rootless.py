@@ -221,6 +221,15 @@ def test_nothing_is_left_however_it_ends(user: OrdinaryUser, end: str) -> None:
     assert {path.name for path in mesh.state.iterdir()} == {"lock", "supervisor.log"}
 
 
+def test_a_port_for_root_alone_is_refused_with_a_way_out(user: OrdinaryUser) -> None:
+    room = user.room("low-port")
+    argv = ("up", "--detach", "--state-dir", str(room / "state"), "--publish", "81", "/etc/hosts")
+    done = user.run(user.python, "-P", "-m", "lateen.cli", *argv)
+    assert done.returncode == 1
+    assert "127.0.0.1:81: only root may listen on ports below" in done.stderr
+    assert "--publish" in done.stderr
+
+
 @pytest.mark.parametrize("broken", _HELPERS)
 def test_a_helper_that_fails_costs_users_and_is_named(user: OrdinaryUser, mode: str, broken: str) -> None:
     if mode == ONE:

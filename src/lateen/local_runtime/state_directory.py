@@ -73,7 +73,7 @@ class StateDirectory:
         return self.root / "lock"
 
     def make(self) -> None:
-        """Raises `StateDirectoryTooLong` where its sockets could not have the names they need."""
+        """Make it. Raises `StateDirectoryTooLong` where its sockets could not have their names, and `OfAnotherUser`."""
         length = len(os.fsencode(self.api_socket))
         if length > _LONGEST_SOCKET_NAME:
             raise StateDirectoryTooLong(
@@ -81,6 +81,7 @@ class StateDirectory:
                 f"{_LONGEST_SOCKET_NAME}; use a shorter --state-dir"
             )
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.check_owner()
 
     def acquire(self) -> "Lock":
         """Become the one mesh of this directory, until the lock is released or the process ends.

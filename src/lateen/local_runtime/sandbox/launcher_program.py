@@ -224,18 +224,10 @@ def _fork_into(choose: Callable[[], None], become: Callable[[], NoReturn]) -> in
     the host's namespace needs privilege over the host.
     """
     told, tell = os.pipe()
-    between = os.fork()
-    if between == 0:
-        try:
-            choose()
-            if (pid := syscalls.fork_sibling()) == 0:
-                become()
-            os.write(tell, f"{pid}".encode())
-        except OSError as error:
-            os.write(tell, syscalls.explain(error).encode())
-        finally:
-            os._exit(0)
     try:
+        between = os.fork()
+        if between == 0:
+            _fork_there(choose, become, tell)
         os.waitpid(between, 0)
         os.set_blocking(told, False)  # one that was killed has told nothing
         answer = os.read(told, 4096).decode(errors="replace")
@@ -245,6 +237,18 @@ def _fork_into(choose: Callable[[], None], become: Callable[[], NoReturn]) -> in
     if not answer.isdecimal():
         raise OSError(answer)
     return int(answer)
+
+
+def _fork_there(choose: Callable[[], None], become: Callable[[], NoReturn], tell: int) -> NoReturn:
+    try:
+        choose()
+        if (pid := syscalls.fork_sibling()) == 0:
+            become()
+        os.write(tell, f"{pid}".encode())
+    except OSError as error:
+        os.write(tell, syscalls.explain(error).encode())
+    finally:
+        os._exit(0)
 
 
 def _mount_namespace(pid: int) -> int:
