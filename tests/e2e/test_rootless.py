@@ -14,12 +14,12 @@ from support.leftovers import alive, descendants, host_network, namespaces, name
 from support.local_mesh import LocalMesh, eventually, write_manifest
 from support.ordinary_user import OrdinaryUser, ordinary_user
 
-from lateen.local_runtime.user_namespace import _HELPERS
+from lateen.local_runtime.user_namespace import HELPERS
 
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.skipif(os.geteuid() != 0, reason="making users needs root"),
-    pytest.mark.skipif(not all(map(shutil.which, _HELPERS)), reason="needs newuidmap of Debian's package uidmap"),
+    pytest.mark.skipif(not all(map(shutil.which, HELPERS)), reason="needs newuidmap of Debian's package uidmap"),
 ]
 
 Json = dict[str, Any]
@@ -230,7 +230,7 @@ def test_a_port_for_root_alone_is_refused_with_a_way_out(user: OrdinaryUser) -> 
     assert "--publish" in done.stderr
 
 
-@pytest.mark.parametrize("broken", _HELPERS)
+@pytest.mark.parametrize("broken", HELPERS)
 def test_a_helper_that_fails_costs_users_and_is_named(user: OrdinaryUser, mode: str, broken: str) -> None:
     if mode == ONE:
         pytest.skip("this user has no subordinate ids to map")

@@ -19,7 +19,7 @@ from lateen.local_runtime.sandbox import syscalls
 from lateen.local_runtime.subordinate_ids import ENOUGH, Grants, Ranges
 from lateen.local_runtime.users import ROOT, Users
 
-_HELPERS: Final = ("newgidmap", "newuidmap")
+HELPERS: Final = ("newgidmap", "newuidmap")
 _GRANTS: Final = (Path("/etc/subgid"), Path("/etc/subuid"))
 _SETTINGS: Final = Path("/proc/sys")
 _FORBIDDING: Final = {
@@ -40,7 +40,7 @@ def enter() -> Users:
     granted = groups.of(name, uid), users.of(name, uid)
     count = min(sum(count for _, count in ranges) for ranges in granted)
     hint = _lacking(name, count, max(groups.end, users.end))
-    mapping = None if hint else _Mapping([_command(*each) for each in zip(_HELPERS, granted, (gid, uid), strict=True)])
+    mapping = None if hint else _Mapping([_command(*each) for each in zip(HELPERS, granted, (gid, uid), strict=True)])
     try:
         syscalls.unshare(syscalls.CLONE_NEWUSER)
     except OSError as error:
@@ -81,7 +81,7 @@ def _user_name(uid: int) -> str:
 def _lacking(name: str, granted: int, unused: int) -> str:
     """What has to be done before other users can be mapped; empty where nothing has."""
     steps = []
-    if any(shutil.which(helper) is None for helper in _HELPERS):
+    if any(shutil.which(helper) is None for helper in HELPERS):
         steps.append("install uidmap, on Debian with: apt-get install uidmap")
     if granted < ENOUGH:
         ids = f"{unused}-{unused + ENOUGH - 1}"
