@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from support.leftovers import descendants, host_network, namespaces, namespaces_of, wait_until_gone
 
 pytestmark = pytest.mark.e2e
 
@@ -43,44 +44,6 @@ async def main():
 
 asyncio.run(main())
 """
-KINDS = ("net", "mnt", "pid", "uts", "ipc")
-
-
-def namespaces() -> set[tuple[str, int]]:
-    """Every namespace that a process on this machine lives in; one that waits to be reaped does not live."""
-    found = set()
-    for process in Path("/proc").iterdir():
-        for kind in KINDS if process.name.isdigit() and alive(int(process.name)) else ():
-            try:
-                found.add((kind, (process / "ns" / kind).stat().st_ino))
-            except OSError:
-                continue
-    return found
-
-
-def descendants(pid: int) -> set[int]:
-    """The process and all below it."""
-    parents: dict[int, list[int]] = {}
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit():
-            try:
-                parent = int((process / "stat").read_bytes().rpartition(b")")[2].split()[1])
-            except OSError:
-                continue
-            parents.setdefault(parent, []).append(int(process.name))
-    found, left = set(), [pid]
-    while left:
-        one = left.pop()
-        found.add(one)
-        left += parents.get(one, [])
-    return found
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
-    except OSError:
-        return False
 
 
 def said(supervisor: subprocess.Popen[bytes]) -> bytes:
@@ -102,22 +65,6 @@ def supervisor(state: Path, what: str) -> Iterator[tuple[subprocess.Popen[bytes]
         started.stdout.close()
 
 
-def wait_until_gone(pids: set[int], own: set[tuple[str, int]]) -> tuple[set[int], set[tuple[str, int]]]:
-    """What is left of these after at most three seconds."""
-    end = time.monotonic() + 3
-    while time.monotonic() < end:
-        left = {pid for pid in pids if alive(pid)}
-        if not left and not own & namespaces():
-            return set(), set()
-        time.sleep(0.01)
-    return left, own & namespaces()
-
-
-def host_network() -> list[bytes]:
-    commands = (["ip", "-o", "link"], ["ip", "route", "show", "table", "all"], ["nft", "list", "ruleset"])
-    return [subprocess.run(command, capture_output=True, check=True).stdout for command in commands]
-
-
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])
 def test_a_supervisor_that_is_killed_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     before, network = namespaces(), host_network()
@@ -131,10 +78,6 @@ def test_a_supervisor_that_is_killed_leaves_nothing(tmp_path: Path, number: sign
         process.wait()
         assert wait_until_gone(pids, own) == (set(), set())
     assert host_network() == network
-
-
-def namespaces_of(pid: int) -> set[tuple[str, int]]:
-    return {(kind, Path(f"/proc/{pid}/ns/{kind}").stat().st_ino) for kind in KINDS}
 
 
 def test_killed_while_pods_are_being_made(tmp_path: Path) -> None:

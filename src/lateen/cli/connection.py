@@ -10,7 +10,7 @@ import click
 
 from lateen.cli.output import Failure, Format
 from lateen.local_runtime.api.client import ApiClient, ApiFailure, NotRunning
-from lateen.local_runtime.state_directory import StateDirectory
+from lateen.local_runtime.state_directory import OfAnotherUser, StateDirectory
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -18,7 +18,8 @@ state_option = click.option(
     "--state-dir",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="State directory of the mesh.  [default: /run/lateen, or lateen in $XDG_RUNTIME_DIR]",
+    help="State directory of the mesh.  "
+    "[default: /run/lateen for root, else lateen in $XDG_RUNTIME_DIR, else /tmp/lateen-UID]",
 )
 namespace_option = click.option("-n", "--namespace", metavar="NAMESPACE", help="Namespace of what is named.")
 
@@ -36,7 +37,13 @@ def output_option(*forms: Format, default: Format | None = None) -> Callable[[F]
 
 
 def state_directory(named: Path | None) -> StateDirectory:
-    return StateDirectory(named.absolute()) if named else StateDirectory.default()
+    """Raises `Failure` for one that another user made."""
+    state = StateDirectory(named.absolute()) if named else StateDirectory.default()
+    try:
+        state.check_owner()
+    except OfAnotherUser as error:
+        raise Failure(str(error)) from None
+    return state
 
 
 def of_root(state: StateDirectory) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from lateen.cli.output import Failure, note
 from lateen.local_runtime import preflight
 from lateen.local_runtime.api.client import ApiClient
-from lateen.local_runtime.errors import PreflightError
+from lateen.local_runtime.errors import LocalRuntimeError, PreflightError
 from lateen.local_runtime.state_directory import AlreadyRunning, StateDirectory
 
 Json = dict[str, Any]
@@ -24,7 +24,7 @@ class MeshProcess:
         self.state = state
         self.client = ApiClient(state.api_socket)
         try:
-            preflight.check_privilege()
+            preflight.check_system()
         except PreflightError as error:
             raise Failure(str(error)) from None
         if pid := state.holder():
@@ -32,6 +32,8 @@ class MeshProcess:
         try:
             state.make()
             log = state.log.open("wb")
+        except LocalRuntimeError as error:
+            raise Failure(str(error)) from None
         except OSError as error:
             raise Failure(
                 f"cannot use {state.root} as state directory ({error.strerror}); name another with --state-dir"

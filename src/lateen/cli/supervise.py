@@ -14,9 +14,12 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+if TYPE_CHECKING:
+    from lateen.local_runtime.users import Users
 
 
 class Orders(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,9 +42,12 @@ def main(argv: Sequence[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     report = _Report(orders.report)
     try:
+        from lateen.local_runtime import user_namespace
+
+        users = user_namespace.enter()  # before there is a second thread
         import uvloop
 
-        uvloop.run(_run(orders, report))
+        uvloop.run(_run(orders, users, report))
     except Exception as error:
         report.failed(error)
         traceback.print_exc()
@@ -76,7 +82,7 @@ class _Report:
         self._descriptor = None
 
 
-async def _run(orders: Orders, report: _Report) -> None:
+async def _run(orders: Orders, users: "Users", report: _Report) -> None:
     from lateen.local_runtime.plan.published import DEFAULT, parse_publish
     from lateen.local_runtime.state_directory import StateDirectory
     from lateen.local_runtime.supervisor import Supervisor, SupervisorSettings
@@ -86,6 +92,7 @@ async def _run(orders: Orders, report: _Report) -> None:
         images=tuple(Path(path) for path in orders.images),
         publish=tuple(parse_publish(text) for text in orders.publish) or DEFAULT,
         state=StateDirectory(Path(orders.state_dir)),
+        users=users,
     )
     supervisor = Supervisor(settings)
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, _log_tasks)

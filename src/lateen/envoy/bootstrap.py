@@ -18,6 +18,8 @@ Json = dict[str, Any]
 MAX_CONNECTIONS = "2147483647"
 """Of all downstream connections together: as good as no limit. Envoy warns when there is none."""
 
+_SOL_SOCKET, _SO_MARK = 1, 36
+
 _TYPE = "type.googleapis.com/envoy.extensions."
 _HTTP_CONNECTION_MANAGER = _TYPE + "filters.network.http_connection_manager.v3.HttpConnectionManager"
 _ROUTER = _TYPE + "filters.http.router.v3.Router"
@@ -95,6 +97,8 @@ class BootstrapSettings(NamedTuple):
     """Runtime values set by the user, above the static ones and below what is set by the admin interface."""
     outlier_log_path: str = ""
     """Where ejections of endpoints are logged; empty for nowhere."""
+    mark: int | None = None
+    """Of the packets of all connections that Envoy opens, which takes CAP_NET_ADMIN. DNS queries have none."""
 
 
 def bootstrap(node: Node, settings: BootstrapSettings) -> Json:
@@ -125,9 +129,20 @@ def bootstrap(node: Node, settings: BootstrapSettings) -> Json:
             ],
         },
     }
-    if settings.outlier_log_path:
-        result["cluster_manager"] = {"outlier_detection": {"event_log_path": settings.outlier_log_path}}
+    if manager := _cluster_manager(settings):
+        result["cluster_manager"] = manager
     return result
+
+
+def _cluster_manager(settings: BootstrapSettings) -> Json:
+    manager: Json = {}
+    if settings.outlier_log_path:
+        manager["outlier_detection"] = {"event_log_path": settings.outlier_log_path}
+    if settings.mark is not None:
+        # A cluster with a bind configuration of its own goes without: inbound ones, which are known by their address.
+        option = {"level": _SOL_SOCKET, "name": _SO_MARK, "int_value": settings.mark, "state": "STATE_PREBIND"}
+        manager["upstream_bind_config"] = {"socket_options": [option]}
+    return manager
 
 
 def _node(node: Node) -> Json:

@@ -40,6 +40,8 @@ def _run(written: Options) -> int:
     host = detect(options)
     if options.redirect_dns and not captures_dns(options, host):
         _log("warning: no name server in /etc/resolv.conf, so DNS is not captured")
+    if options.proxy_mark and (options.owner_groups != ("*",) or options.owner_groups_exclude):
+        _log("warning: ISTIO_OUTBOUND_OWNER_GROUPS have no effect: the proxy is known by a mark, as there is one user")
     if options.why is not None or options.explain:
         from lateen.iptables.why import answer
 

@@ -145,13 +145,13 @@ def transparent_marks(planner: Planner) -> Iterator[Rule]:
         Verdict.RETURN,
         "Packets that the proxy marked on loopback are left as they are.",
     )
-    for owner in planner.proxy_owners():
+    for proxy in planner.proxies():
         for family in planner.families:
             away = Address(Side.DESTINATION, planner.loopback(family), negated=True)
             yield planner.rule(
                 mangle,
                 Chain.OUTPUT,
-                (away, TCP, LOOPBACK_OUT, owner),
+                (away, TCP, LOOPBACK_OUT, proxy),
                 SetMark(SELF_CALL_MARK),
                 "A call of the proxy to its own pod is marked, so that the inbound side takes it.",
                 families=(family,),

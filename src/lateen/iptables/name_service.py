@@ -37,18 +37,18 @@ def name_service(planner: Planner) -> Iterator[Rule]:
                 "The agent answers DNS queries.",
                 families=family,
             )
-    for owner in planner.proxy_owners():
+    for proxy in planner.proxies():
         asks = to("53", transport=Transport.UDP)
         answers = Port(Transport.UDP, Side.SOURCE, (DNS_AGENT_PORT,))
         yield planner.rule(
             Table.RAW,
             Chain.DNS,
-            (asks, owner),
+            (asks, proxy),
             Zone(1),
             "The agent's own queries are tracked apart from the pod's.",
         )
         yield planner.rule(
-            Table.RAW, Chain.DNS, (answers, owner), Zone(2), "The agent's answers belong to the pod's queries."
+            Table.RAW, Chain.DNS, (answers, proxy), Zone(2), "The agent's answers belong to the pod's queries."
         )
     yield planner.rule(
         Table.RAW, Chain.PREROUTING, (), Jump(Chain.INBOUND), "Answers of name servers are tracked here.", served

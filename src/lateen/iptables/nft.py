@@ -77,7 +77,7 @@ def removal(tables: Collection[Table]) -> tuple[str, ...]:
 
 def body(rule: Rule) -> str:
     """The rule without its place: matches, counter, statement."""
-    order = (Port, Address, Owner) if rule.table is Table.RAW else _ORDER
+    order = (Port, Address, Mark, Owner) if rule.table is Table.RAW else _ORDER
     matches = sorted(rule.matches, key=lambda match: order.index(type(match)))
     words = [word for match in matches for word in match_words(match, rule.table)]
     return " ".join([*words, statement(rule.target)])

@@ -8,6 +8,7 @@ without a parser library because every pod pays for what is imported here.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from lateen.common import proxy_mark
 from lateen.iptables.errors import UsageError
 from lateen.iptables.value import Value
 
@@ -61,6 +62,8 @@ class Options(Value):
     loopback_cidr: str = "127.0.0.1/32"
     envoy_user: str = "istio-proxy"
     dry_run_file: str = ""
+    proxy_mark: str = ""
+    """By what the proxy is known instead of users and groups: the mark of what it sends."""
     help: bool = False
 
     @property
@@ -185,6 +188,7 @@ _VARIABLES_ONLY: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR": ("loopback_cidr", str),
     "ENVOY_USER": ("envoy_user", str),
     "DRY_RUN_FILE_PATH": ("dry_run_file", str),
+    proxy_mark.VARIABLE: ("proxy_mark", str),
 }
 """Settings without a flag; an owner group list that is set but empty is a list of one empty name."""
 

@@ -11,6 +11,7 @@ from lateen.iptables.rules import (
     Family,
     Interface,
     Jump,
+    Mark,
     Match,
     Owner,
     OwnerKind,
@@ -40,20 +41,19 @@ def outbound(planner: Planner) -> Iterator[Rule]:
             "The proxy delivers inbound requests to the application from this address.",
             families=(family,),
         )
-    for uid in planner.host.proxy_uids:
-        yield from _proxy_owner(planner, Owner(OwnerKind.USER, uid))
-    for gid in planner.host.proxy_gids:
-        yield from _proxy_owner(planner, Owner(OwnerKind.GROUP, gid))
+    for proxy in planner.proxies():
+        yield from _proxy(planner, proxy)
     yield from _owner_groups(planner)
     if planner.dns:
         yield from name_service(planner)
     yield from _outbound_destinations(planner)
 
 
-def _proxy_owner(planner: Planner, owner: Owner) -> Iterator[Rule]:
-    who = f"{owner.kind} {owner.id}"
-    others = Owner(owner.kind, owner.id, negated=True)
-    skipped = ("53", planner.options.inbound_tunnel_port) if planner.dns and owner.kind is OwnerKind.USER else ()
+def _proxy(planner: Planner, proxy: Owner | Mark) -> Iterator[Rule]:
+    who = f"{proxy.kind} {proxy.id}" if isinstance(proxy, Owner) else f"mark {proxy.value}"
+    others = proxy.replaced(negated=True)
+    group = isinstance(proxy, Owner) and proxy.kind is OwnerKind.GROUP
+    skipped = ("53", planner.options.inbound_tunnel_port) if planner.dns and not group else ()
     for family in planner.families:
         yield planner.nat(
             Chain.OUTBOUND,
@@ -62,7 +62,7 @@ def _proxy_owner(planner: Planner, owner: Owner) -> Iterator[Rule]:
                 Address(Side.DESTINATION, planner.loopback(family), negated=True),
                 TCP,
                 to(*(skipped or (planner.options.inbound_tunnel_port,)), negated=True),
-                owner,
+                proxy,
             ),
             Jump(Chain.IN_REDIRECT),
             f"When the proxy ({who}) calls its own pod by the pod's address, the call passes the inbound side too.",
@@ -77,7 +77,7 @@ def _proxy_owner(planner: Planner, owner: Owner) -> Iterator[Rule]:
             "When the application calls its own pod, the call stays inside it.",
         )
     yield planner.nat(
-        Chain.OUTBOUND, (owner,), Verdict.RETURN, f"What the proxy ({who}) sends is never captured again."
+        Chain.OUTBOUND, (proxy,), Verdict.RETURN, f"What the proxy ({who}) sends is never captured again."
     )
 
 
@@ -87,6 +87,8 @@ def _captures_loopback(planner: Planner) -> bool:
 
 
 def _owner_groups(planner: Planner) -> Iterator[Rule]:
+    if planner.options.proxy_mark:
+        return  # there is one user, and groups tell nothing apart
     if planner.options.owner_groups == ("*",):
         for group in planner.options.owner_groups_exclude:
             yield planner.nat(

@@ -9,6 +9,8 @@ from lateen.iptables.rules import (
     Direction,
     Family,
     Interface,
+    Mark,
+    Marked,
     Match,
     Owner,
     OwnerKind,
@@ -106,7 +108,11 @@ class Planner(Value):
         """What counts as the application's own loopback address."""
         return self.options.loopback_cidr if family is Family.IPV4 else "::1/128"
 
-    def proxy_owners(self) -> Iterator[Owner]:
+    def proxies(self) -> Iterator[Owner | Mark]:
+        """What the proxy's packets are known by."""
+        if self.options.proxy_mark:
+            yield Mark(Marked.PACKET, self.options.proxy_mark)
+            return
         for uid in self.host.proxy_uids:
             yield Owner(OwnerKind.USER, uid)
         for gid in self.host.proxy_gids:

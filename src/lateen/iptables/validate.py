@@ -7,8 +7,10 @@ with an error that does not name the flag.
 
 from collections.abc import Callable, Iterator
 
+from lateen.common import proxy_mark
 from lateen.iptables.errors import ConfigurationError
 from lateen.iptables.options import Options, Texts
+from lateen.iptables.planner import SELF_CALL_MARK
 
 MAX_OWNER_GROUPS = 64
 
@@ -95,10 +97,20 @@ def _wrong_settings(options: Options) -> Iterator[str]:
             f"invalid value {options.force_iptables_binary!r} for --force-iptables-binary: "
             "expected legacy, nft or nothing"
         )
+    if options.proxy_mark and not _is_mark(options.proxy_mark, options):
+        yield (
+            f"invalid value {options.proxy_mark!r} for {proxy_mark.VARIABLE}: expected a number from 1 to 4294967295 "
+            "that TPROXY does not use"
+        )
     if options.transparent:
         for value, flag in ((options.tproxy_mark, "-t"), (options.tproxy_route_table, "-r")):
             if not (value.isascii() and value.isdigit()):
                 yield f"invalid value {value!r} for {flag}: expected a number"
+
+
+def _is_mark(text: str, options: Options) -> bool:
+    used = (options.tproxy_mark, SELF_CALL_MARK) if options.transparent else ()
+    return text.isascii() and text.isdigit() and 0 < int(text) < 1 << 32 and text not in used
 
 
 def _is_port(text: str) -> bool:

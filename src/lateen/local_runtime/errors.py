@@ -6,7 +6,8 @@ LocalRuntimeError
 │   ├── StartError     a container's process could not be started; the text is fit for a container status
 │   └── LauncherLost   the launcher died, and with it every pod
 ├── ServiceRulesError  the kernel refused the service rules
-└── PortInUse          a published port is taken; names the owner where it can be seen
+├── PortInUse          a published port is taken; names the owner where it can be seen
+└── PortReserved       a published port is for root alone
 """
 
 
@@ -36,3 +37,7 @@ class ServiceRulesError(LocalRuntimeError):
 
 class PortInUse(LocalRuntimeError):
     """A port that should be published on this machine is taken."""
+
+
+class PortReserved(LocalRuntimeError):
+    """A port that should be published is one that only root may listen on."""

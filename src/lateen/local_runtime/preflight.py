@@ -7,46 +7,41 @@ import re
 import shutil
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from lateen.local_runtime import user_namespace
 from lateen.local_runtime.errors import PreflightError
 from lateen.local_runtime.sandbox import syscalls
+from lateen.local_runtime.users import Users
 
 _TOOL_PATH: Final = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 _TOOLS: Final = {"nft": "nftables"}
 _OLDEST_KERNEL: Final = (5, 12)
+_HIDDEN_PROC: Final = 200
+"""Exit code of a child, above the numbers of errors."""
 _NAMESPACES: Final = ("net", "pid", "mnt", "uts", "ipc")
 
 
-def check() -> None:
-    """Raise PreflightError, with every obstacle and what to do about it, or return."""
-    if obstacles := find_obstacles():
+def check(users: Users) -> None:
+    """Raise PreflightError, with every obstacle and what to do about it, or return; in the mesh's user namespace."""
+    if obstacles := find_obstacles(users):
         raise PreflightError("\n".join(obstacles))
 
 
-def check_privilege() -> None:
-    """Raise PreflightError if this system or this user can run no local mesh at all: cheap, and asked first of all."""
-    if decisive := _decisive():
-        raise PreflightError(decisive)
-
-
-def find_obstacles() -> list[str]:
-    """One line for each; when the first is decisive, only that."""
-    if decisive := _decisive():
-        return [decisive]
-    return [*_kernel(), *_tools(), *_readable_runtime()]
-
-
-def _decisive() -> str:
+def check_system() -> None:
+    """Raise PreflightError if this system can run no local mesh at all: cheap, and asked first of all."""
     if sys.platform != "linux":
-        return f"the local mesh needs Linux, this is {platform.system()}"
-    if os.geteuid() != 0:
-        return "the local mesh makes network namespaces, which needs root here: run it with sudo"
-    return ""
+        raise PreflightError(f"the local mesh needs Linux, this is {platform.system()}")
 
 
-def _kernel() -> list[str]:
+def find_obstacles(users: Users) -> list[str]:
+    """One line for each."""
+    return [*_kernel(users), *_tools(), *([] if users.one else _readable_runtime())]
+
+
+def _kernel(users: Users) -> list[str]:
     release = platform.release()
     version = tuple(int(part) for part in re.findall(r"\d+", release)[:2])
     found = []
@@ -56,27 +51,44 @@ def _kernel() -> list[str]:
     if missing:
         found.append(f"this kernel was built without namespaces of these kinds: {', '.join(missing)}")
         return found
-    return [*found, *_try_namespaces()]
+    return [*found, *_try_namespaces(users)]
 
 
-def _try_namespaces() -> list[str]:
-    """A child tries what the launcher will do first."""
-    child = os.fork()
-    if child == 0:
-        try:
-            syscalls.unshare(syscalls.CLONE_NEWNET | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID)
-            Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
-            os._exit(0)
-        except OSError as error:
-            os._exit(error.errno or 255)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+def _try_namespaces(users: Users) -> list[str]:
+    """A child tries what the launcher will do first, and its child what a container will."""
+    code = _exit_code_of(_make_namespaces)
     if code == 0:
         return []
+    if code == _HIDDEN_PROC:
+        return ["/proc cannot be mounted anew here (a container that hides parts of it?): run it on the machine itself"]
+    if users.rootless and code in (errno.EPERM, errno.EACCES):
+        return [user_namespace.obstacle(OSError(code, os.strerror(code)))]
     if code == errno.EROFS:
         return ["/proc/sys is read-only here (a container?): run on the machine itself or in a privileged container"]
     if code == errno.EPERM:
         return ["making namespaces is not permitted here (a container without CAP_SYS_ADMIN?): run it privileged"]
     return [f"making namespaces fails: {os.strerror(code) if code > 0 else f'signal {-code}'}"]
+
+
+def _exit_code_of(work: Callable[[], int | None]) -> int:
+    """Of a child that does it: 0, the number of the error that it met, or minus the number of a signal."""
+    child = os.fork()
+    if child == 0:
+        code = 255
+        try:
+            code = work() or 0
+        except OSError as error:
+            code = error.errno or 255
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _make_namespaces() -> int:
+    syscalls.unshare(syscalls.CLONE_NEWNET | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID)
+    Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+    syscalls.make_mounts_private()
+    return _HIDDEN_PROC if _exit_code_of(lambda: syscalls.mount("proc", "/proc", "proc")) else 0
 
 
 def _tools() -> list[str]:

@@ -18,6 +18,10 @@ class StateDirectoryTooLong(LocalRuntimeError):
     """No unix socket can be made in it."""
 
 
+class OfAnotherUser(LocalRuntimeError):
+    """Somebody else made it, so what is in it is not to be trusted: anybody can make a directory in /tmp."""
+
+
 class AlreadyRunning(LocalRuntimeError):
     """Another supervisor holds the state directory; `pid` is its process id where it could be read, else 0."""
 
@@ -37,13 +41,14 @@ class StateDirectory:
 
     @classmethod
     def default(cls) -> "StateDirectory":
-        """`$LATEEN_STATE_DIR`; else `/run/lateen` for root, `$XDG_RUNTIME_DIR/lateen` for others."""
+        """`$LATEEN_STATE_DIR`; else `/run/lateen` for root; for others `$XDG_RUNTIME_DIR/lateen`, else one in /tmp."""
         if named := os.environ.get(VARIABLE):
             return cls(Path(named))
         if os.geteuid() == 0:
             return cls.of_root()
-        runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}"
-        return cls(Path(runtime) / "lateen")
+        if runtime := os.environ.get("XDG_RUNTIME_DIR"):
+            return cls(Path(runtime) / "lateen")
+        return cls(Path(f"/tmp/lateen-{os.geteuid()}"))
 
     @classmethod
     def of_root(cls) -> "StateDirectory":
@@ -68,7 +73,7 @@ class StateDirectory:
         return self.root / "lock"
 
     def make(self) -> None:
-        """Raises `StateDirectoryTooLong` where its sockets could not have the names they need."""
+        """Make it. Raises `StateDirectoryTooLong` where its sockets could not have their names, and `OfAnotherUser`."""
         length = len(os.fsencode(self.api_socket))
         if length > _LONGEST_SOCKET_NAME:
             raise StateDirectoryTooLong(
@@ -76,6 +81,7 @@ class StateDirectory:
                 f"{_LONGEST_SOCKET_NAME}; use a shorter --state-dir"
             )
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.check_owner()
 
     def acquire(self) -> "Lock":
         """Become the one mesh of this directory, until the lock is released or the process ends.
@@ -92,6 +98,15 @@ class StateDirectory:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         return Lock(descriptor)
+
+    def check_owner(self) -> None:
+        """Raise `OfAnotherUser` where that is so; what root made is good for everybody, and for root everything is."""
+        try:
+            owner = self.root.lstat().st_uid
+        except OSError:
+            return
+        if os.geteuid() not in (0, owner) and owner != 0:
+            raise OfAnotherUser(f"{self.root} belongs to another user (uid {owner}); name another with --state-dir")
 
     def is_closed(self) -> bool:
         """Whether it is there, or may be, and not for this user."""

@@ -49,6 +49,7 @@ from lateen.local_runtime.pods.status import timestamp
 from lateen.local_runtime.pods.worker import Machine
 from lateen.local_runtime.sandbox.sandbox import Sandboxes
 from lateen.local_runtime.state_directory import StateDirectory
+from lateen.local_runtime.users import Users
 from lateen.sources.handover import Page, Remark, Remarks
 
 _ACKNOWLEDGED_S: Final = 1.0
@@ -68,6 +69,7 @@ class SupervisorSettings(msgspec.Struct, frozen=True, kw_only=True):
     images: tuple[Path, ...] = ()
     publish: tuple[Publish, ...] = DEFAULT
     state: StateDirectory
+    users: Users
 
 
 class Supervisor:
@@ -100,7 +102,8 @@ class Supervisor:
         try:
             _sweep(state)
             check_paths(self._settings.paths)
-            preflight.check()
+            preflight.check(self._settings.users)
+            self._remarks.replace("users", self._settings.users.remarks())
             catalogue = images.load(self._settings.images)
             sandboxes = Sandboxes(state.root)
             try:
@@ -130,6 +133,7 @@ class Supervisor:
             "pid": os.getpid(),
             "controlPlane": {"pid": self._control_plane.pid, "restarts": self._control_plane.restarts},
             "version": lateen.__version__,
+            "mode": self._settings.users.mode,
             "started": timestamp(self._started),
             "published": [publish.url for publish in self._settings.publish],
             "refused": [*self._refused, *map(self._placed, remarks.refused)],
@@ -217,7 +221,9 @@ class Supervisor:
         machine = self._machine(sandboxes, catalogue)
         write_commands(machine.commands_directory)
         pods = Pods(machine, group, lambda ref, uid, status: runner.report(ref, uid, status), self._avoided)
-        injector = LocalInjector(store, native_nftables=shutil.which("nft") is not None)
+        injector = LocalInjector(
+            store, native_nftables=shutil.which("nft") is not None, marks_proxy=self._settings.users.one
+        )
         runner = PodController(store, pods, injector, self._notices, lambda: controllers.wake())
         controllers = Controllers(
             store,
@@ -241,7 +247,7 @@ class Supervisor:
             sandboxes=sandboxes,
             catalogue=catalogue,
             lookup=lookup,
-            host=_this_host(),
+            host=_this_host(self._settings.users),
             pods_directory=self._settings.state.root / "pods",
             control_socket=self._settings.state.xds_socket,
             notice=self._notices.add,
@@ -325,8 +331,9 @@ def _gateway_of(store: ObjectStore, publish: Publish) -> Callable[[], Coroutine[
     return choose
 
 
-def _this_host() -> Host:
-    return Host(cpus=os.cpu_count() or 1, memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+def _this_host(users: Users) -> Host:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return Host(cpus=os.cpu_count() or 1, memory_bytes=memory, users=users)
 
 
 def _now() -> datetime:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lateen.common import proxy_mark
 from lateen.envoy import binary, process
 from lateen.envoy.bootstrap import BootstrapSettings, IpFamilies, Node, bootstrap
 from lateen.envoy.process import EnvoyOptions, EnvoyProcess
@@ -42,6 +43,8 @@ class Proxy(NamedTuple):
     families: IpFamilies
     readiness_port: int
     prometheus_port: int
+    mark: int | None = None
+    """By which interception knows what the proxy sends; where it has none, by its user."""
 
     @property
     def exits_when_idle(self) -> bool:
@@ -64,6 +67,7 @@ def read_proxy(options: ProxyOptions, environ: Mapping[str, str], directory: str
         families=metadata.families(merged),
         readiness_port=metadata.port(merged, "ENVOY_STATUS_PORT", 15021),
         prometheus_port=metadata.port(merged, "ENVOY_PROMETHEUS_PORT", 15090),
+        mark=_mark(merged.get(proxy_mark.VARIABLE, "")),
     )
 
 
@@ -81,6 +85,7 @@ def bootstrap_of(proxy: Proxy) -> dict[str, Any]:
             stats=_stats(proxy),
             runtime=proxy.config.runtime_values,
             outlier_log_path=proxy.options.outlier_log_path,
+            mark=proxy.mark,
         ),
     )
 
@@ -151,6 +156,14 @@ def _stats(proxy: Proxy) -> StatsSettings:
     )
 
 
+def _mark(text: str) -> int | None:
+    if text and not (text.isascii() and text.isdigit() and 0 < int(text) < 1 << 32):
+        raise AgentError(
+            f"{proxy_mark.VARIABLE}: {text!r} is not a packet mark: expected a number from 1 to 4294967295"
+        )
+    return int(text) if text else None
+
+
 def _comma_list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
@@ -158,9 +171,10 @@ def _comma_list(text: str) -> tuple[str, ...]:
 def _envoy_user(proxy: Proxy) -> int | None:
     """The user Envoy runs as: 1337 when the agent is root, else the agent's.
 
-    With TPROXY it stays root, of group 1337: it needs a capability that a change of user takes away.
+    With TPROXY it stays root, of group 1337: it needs a capability that a change of user takes away. So it does where
+    it marks what it sends, and there is no other user there.
     """
-    if os.geteuid() != 0 or proxy.environ.get("ISTIO_META_INTERCEPTION_MODE") == "TPROXY":
+    if proxy.mark is not None or os.geteuid() != 0 or proxy.environ.get("ISTIO_META_INTERCEPTION_MODE") == "TPROXY":
         return None
     return PROXY_USER
 

@@ -1,4 +1,5 @@
 import json
+import socket
 import subprocess
 from pathlib import Path
 
@@ -130,3 +131,11 @@ def test_the_real_envoy_accepts_it_without_a_warning(
     result = subprocess.run(envoy, capture_output=True, text=True, timeout=30, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
+
+
+def test_what_envoy_sends_is_marked_beside_the_log_of_outliers() -> None:
+    manager = built(mark=1339, outlier_log_path="/dev/stdout")["cluster_manager"]
+    (option,) = manager["upstream_bind_config"]["socket_options"]
+    assert option == {"level": socket.SOL_SOCKET, "name": socket.SO_MARK, "int_value": 1339, "state": "STATE_PREBIND"}
+    assert manager["outlier_detection"] == {"event_log_path": "/dev/stdout"}
+    assert "cluster_manager" not in built()

@@ -65,3 +65,12 @@ def test_the_program_imports_nothing_heavy() -> None:
     code = f"import sys, lateen.iptables.__main__; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_owner_groups_beside_a_mark_are_told_to_have_no_effect(capsys: pytest.CaptureFixture[str]) -> None:
+    environ = {"LATEEN_PROXY_MARK": "1339", "ISTIO_OUTBOUND_OWNER_GROUPS": "7"}
+    assert program.main(["-n", "-i", "*", "--native-nftables"], environ) == 0
+    shown = capsys.readouterr()
+    assert "OWNER_GROUPS have no effect" in shown.err
+    assert "skgid" not in shown.out
+    assert "mark 1339" in shown.out

@@ -5,7 +5,7 @@ from lateen.iptables.options import Options, parse
 from lateen.iptables.plan import plan
 from lateen.iptables.planner import Host, captures_dns
 from lateen.iptables.restore import command, restore_lines
-from lateen.iptables.rules import Family, Rule, Table
+from lateen.iptables.rules import Family, Owner, OwnerKind, Rule, Table
 
 DEFAULT = parse(
     ["-p", "15001", "-z", "15006", "-u", "1337", "-m", "REDIRECT", "-i", "*", "-b", "*", "-d", "15090,15021,15020"], {}
@@ -128,3 +128,29 @@ def test_removal_is_right_for_a_table_that_is_not_there() -> None:
 
 def test_no_rules_make_no_transaction() -> None:
     assert transaction(()) == ()
+
+
+def test_a_mark_stands_for_the_proxys_users_and_groups_and_nothing_else_changes() -> None:
+    by_user = [rule for rule in plan(DEFAULT, Host()) if not any(_is_group(match) for match in rule.matches)]
+    by_mark = plan(DEFAULT.replaced(proxy_mark="1339"), Host())
+    assert texts(by_mark) == [
+        text.replace("owner", "mark").replace("--uid-mark 1337", "--mark 1339") for text in texts(tuple(by_user))
+    ]
+    assert "mark 1339 counter return" in [body(rule) for rule in by_mark]
+    assert "oifname lo mark != 1339 counter return" in [body(rule) for rule in by_mark]
+
+
+def _is_group(match: object) -> bool:
+    return isinstance(match, Owner) and match.kind is OwnerKind.GROUP
+
+
+def test_with_a_mark_dns_knows_the_agent_by_it_too() -> None:
+    options = DEFAULT.replaced(proxy_mark="1339", redirect_dns=True, capture_all_dns=True)
+    raw = [body(rule) for rule in plan(options, Host()) if rule.table is Table.RAW]
+    assert "udp dport 53 mark 1339 counter ct zone set 1" in raw
+    assert not any("skuid" in text or "skgid" in text for text in raw)
+
+
+def test_with_a_mark_owner_groups_have_no_effect() -> None:
+    options = DEFAULT.replaced(proxy_mark="1339")
+    assert plan(options.replaced(owner_groups=("7",), owner_groups_exclude=("8",)), Host()) == plan(options, Host())

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from lateen.proxy_agent import startup
 from lateen.proxy_agent.errors import AgentError
 from lateen.proxy_agent.options import proxy_options
 from lateen.proxy_agent.startup import Proxy, bootstrap_of, read_proxy
@@ -63,3 +64,16 @@ def test_ports_and_control_plane_reach_the_bootstrap(tmp_path: Path) -> None:
     assert built["admin"]["address"]["socket_address"]["port_value"] == 2
     assert [listener["name"] for listener in built["static_resources"]["listeners"]] == ["0.0.0.0_4", "0.0.0.0_3"]
     assert '"path": "/run/x.sock"' in json.dumps(built)
+
+
+def test_a_proxy_with_a_mark_marks_what_it_sends_and_keeps_its_user(tmp_path: Path) -> None:
+    marked = proxy(tmp_path, LATEEN_PROXY_MARK="1339")
+    assert '"int_value": 1339' in json.dumps(bootstrap_of(marked))
+    assert startup._envoy_user(marked) is None
+    assert "upstream_bind_config" not in json.dumps(bootstrap_of(proxy(tmp_path)))
+
+
+@pytest.mark.parametrize("text", ["x", "0", "-1", "4294967296"])
+def test_what_is_no_mark_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(AgentError, match=f"LATEEN_PROXY_MARK: '{text}'"):
+        proxy(tmp_path, LATEEN_PROXY_MARK=text)

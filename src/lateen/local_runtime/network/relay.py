@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, Self
 
-from lateen.local_runtime.errors import PortInUse
+from lateen.local_runtime.errors import PortInUse, PortReserved
 from lateen.local_runtime.network.network import MeshNetwork
 
 ChooseTarget = Callable[[], Awaitable[tuple[str, int] | None]]
@@ -37,7 +37,7 @@ class Relay:
 
     @classmethod
     async def listen(cls, mesh: MeshNetwork, host: str, port: int, target: ChooseTarget) -> Self:
-        """Listen on host:port (0: any free one); PortInUse names the owner where it can be seen.
+        """Listen on host:port (0: any free one). Raises `PortInUse` or `PortReserved`.
 
         `target` gives (ip, port) inside the mesh, or None to reset the connection.
         """
@@ -45,6 +45,11 @@ class Relay:
         try:
             relay._server = await asyncio.start_server(relay._accept, host, port, limit=_CHUNK)
         except OSError as error:
+            if error.errno == errno.EACCES:
+                raise PortReserved(
+                    f"{host}:{port}: only root may listen on ports below net.ipv4.ip_unprivileged_port_start; "
+                    "publish another port with --publish"
+                ) from None
             if error.errno != errno.EADDRINUSE:
                 raise
             raise PortInUse(f"{host}:{port} is taken{_by_whom(port)}; publish another port with --publish") from None

@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from lateen.local_runtime.plan.workloads import Json
+from lateen.local_runtime.users import ROOT, Users
 
 Lookup = Callable[[str, str, str], Json | None]
 """A ConfigMap or Secret by kind, namespace and name; None where there is none."""
@@ -23,10 +24,11 @@ class NotConfigured(Exception):
 
 
 class Host(msgspec.Struct, frozen=True):
-    """What stands for a limit that a container does not set: the whole machine."""
+    """What containers have of this machine: all of it, where they set no limit, and the users they can be."""
 
     cpus: int
     memory_bytes: int
+    users: Users = ROOT
 
 
 def container_environment(

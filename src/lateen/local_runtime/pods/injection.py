@@ -3,12 +3,13 @@
 A namespace is injected unless it says no, and there are no identities yet, so no tokens either.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, assert_never
 
 import msgspec
 import yaml
 
+from lateen.common import proxy_mark
 from lateen.config.objects import ObjectRef
 from lateen.inject.errors import InjectionError
 from lateen.inject.inject import Injected, Skipped, inject
@@ -17,8 +18,8 @@ from lateen.local_runtime.controllers.workloads import InjectionFailed
 from lateen.local_runtime.objects.store import ObjectStore
 from lateen.local_runtime.plan.gateway import MESH_CONFIG_MAP, ROOT_NAMESPACE
 from lateen.local_runtime.plan.workloads import Json
+from lateen.local_runtime.pods.processes import INIT_CONTAINER, PROXY_CONTAINER
 
-INIT_CONTAINER: Final = "istio-init"
 NATIVE_NFTABLES: Final = "NATIVE_NFTABLES"
 
 _VALUES: Final = Values(certificate_provider="")
@@ -27,14 +28,17 @@ _VALUES: Final = Values(certificate_provider="")
 class LocalInjector:
     """Injects pods by the mesh configuration that is in the store at that moment."""
 
-    def __init__(self, store: ObjectStore, native_nftables: bool) -> None:
+    def __init__(self, store: ObjectStore, *, native_nftables: bool, marks_proxy: bool = False) -> None:
+        """`native_nftables`: interception uses nft; `marks_proxy`: it knows the proxy by a mark, not by its user."""
         self._store = store
         self._native_nftables = native_nftables
+        self._marks_proxy = marks_proxy
 
     def __call__(self, pod: Json, namespace_labels: Mapping[str, str]) -> Json:
         """The pod with its sidecar, or as it is. Raises `InjectionFailed`."""
         settings = for_pod(pod, self._settings())
-        return injected(pod, namespace_labels, settings, native_nftables=self._native_nftables)
+        made = injected(pod, namespace_labels, settings, native_nftables=self._native_nftables)
+        return with_proxy_mark(made) if self._marks_proxy else made
 
     def _settings(self) -> Settings:
         config_map = self._store.get(ObjectRef("", "ConfigMap", ROOT_NAMESPACE, MESH_CONFIG_MAP))
@@ -72,10 +76,37 @@ def injected(pod: Json, namespace_labels: Mapping[str, str], settings: Settings,
 
 def with_native_nftables(pod: Json) -> Json:
     """The pod whose init container uses nft; its arguments stay the contract's."""
-    containers = [
-        {**c, "env": [*(c.get("env") or ()), {"name": NATIVE_NFTABLES, "value": "true"}]}
-        if c["name"] == INIT_CONTAINER
-        else c
-        for c in pod["spec"].get("initContainers") or ()
-    ]
-    return {**pod, "spec": {**pod["spec"], "initContainers": containers}} if containers else pod
+    return _changed(pod, lambda c: _with_variable(c, NATIVE_NFTABLES, "true") if c["name"] == INIT_CONTAINER else c)
+
+
+def with_proxy_mark(pod: Json) -> Json:
+    """The pod whose proxy marks what it sends, which takes a capability, and is known by that; injected by anybody."""
+
+    def change(container: Json) -> Json:
+        if container["name"] == INIT_CONTAINER:
+            return _with_variable(container, proxy_mark.VARIABLE, str(proxy_mark.MARK))
+        if container["name"] == PROXY_CONTAINER:
+            return _with_variable(_with_capability(container, "NET_ADMIN"), proxy_mark.VARIABLE, str(proxy_mark.MARK))
+        return container
+
+    return _changed(pod, change)
+
+
+def _changed(pod: Json, change: Callable[[Json], Json]) -> Json:
+    """The pod with all of its containers changed."""
+    spec = {**pod["spec"]}
+    for place in ("initContainers", "containers"):
+        if spec.get(place):
+            spec[place] = [change(container) for container in spec[place]]
+    return {**pod, "spec": spec}
+
+
+def _with_variable(container: Json, name: str, value: str) -> Json:
+    return {**container, "env": [*(container.get("env") or ()), {"name": name, "value": value}]}
+
+
+def _with_capability(container: Json, name: str) -> Json:
+    security: Json = container.get("securityContext") or {}
+    capabilities: Json = security.get("capabilities") or {}
+    added = [*(capabilities.get("add") or ()), name]
+    return {**container, "securityContext": {**security, "capabilities": {**capabilities, "add": added}}}

@@ -3,7 +3,7 @@
 `pods.py` asks for it when a container is about to start, since environment and files follow the objects of that moment.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -15,8 +15,11 @@ from lateen.local_runtime.pods.images import DEFAULT_USER, Image, command_of
 from lateen.local_runtime.pods.volumes import Files, Volume
 from lateen.local_runtime.sandbox.sandbox import Mount, ProcessSpec
 from lateen.local_runtime.sandbox.syscalls import CAPABILITIES
+from lateen.local_runtime.users import Users
 
 PROXY_CONTAINER: Final = "istio-proxy"
+INIT_CONTAINER: Final = "istio-init"
+_INJECTED: Final = (PROXY_CONTAINER, INIT_CONTAINER)
 CONTROL_SOCKET: Final = "/var/run/lateen/xds.sock"
 """Where the proxy container finds the control plane."""
 COMMANDS: Final = "/opt/lateen/bin"
@@ -59,7 +62,8 @@ def process_spec(
     environment = container_environment(container, pod, base, lookup, host)
     command = [expand(str(part), environment) for part in container.get("command") or ()]
     args = [expand(str(part), environment) for part in container.get("args") or ()]
-    uid, gid = user_of(container, pod, image)
+    asked = user_of(container, pod, image)
+    uid, gid = _as_here(*asked, host.users)
     security = container.get("securityContext") or {}
     privileged = bool(security.get("privileged"))
     return ProcessSpec(
@@ -67,7 +71,7 @@ def process_spec(
         env=environment,
         uid=uid,
         gid=gid,
-        capabilities=capabilities_of(security, uid),
+        capabilities=capabilities_of(security, asked[0]),
         no_new_privileges=not (privileged or security.get("allowPrivilegeEscalation")),
         cwd=str(container.get("workingDir") or image.working_dir),
         mounts=(*_mounts(container, environment, around), *_control_mounts(container, around)),
@@ -94,6 +98,52 @@ def user_of(container: Json, pod: Json, image: Image) -> tuple[int, int]:
     if gid is None:
         gid = 0 if uid == 0 else DEFAULT_USER
     return int(uid), int(gid)
+
+
+def _as_here(uid: int, gid: int, users: Users) -> tuple[int, int]:
+    """The user and group that a container has in the end. Raises `NotConfigured` for one that there is not."""
+    if users.one:
+        return 0, 0
+    for field, number in (("runAsUser", uid), ("runAsGroup", gid)):
+        if number >= users.count:
+            raise NotConfigured(f"{field} {number}: {_out_of_range(users)}")
+    return uid, gid
+
+
+def volume_group_of(pod: Json, users: Users) -> int | None:
+    """The pod's `fsGroup`; None where groups have no effect. Raises `NotConfigured` for one that there is not."""
+    group = (pod["spec"].get("securityContext") or {}).get("fsGroup")
+    if group is None or users.one:
+        return None
+    if int(group) >= users.count:
+        raise NotConfigured(f"fsGroup {group}: {_out_of_range(users)}")
+    return int(group)
+
+
+def _out_of_range(users: Users) -> str:
+    return f"this mesh runs without root and has ids up to {users.count - 1}; /etc/subuid and /etc/subgid may give more"
+
+
+def without_effect(pod: Json) -> Iterator[str]:
+    """The fields by which a pod asks for users, where all processes are one: path and value of each."""
+    spec = pod["spec"]
+    yield from _users_in("spec", spec, ("runAsUser", "runAsGroup", "fsGroup", "supplementalGroups"))
+    for place in ("initContainers", "containers"):
+        for number, container in enumerate(spec.get(place) or ()):
+            path = f"spec.{place}[{number}]"
+            if container["name"] not in _INJECTED:
+                yield from _users_in(path, container, ("runAsUser", "runAsGroup"))
+            elif container["name"] == INIT_CONTAINER:
+                yield from (
+                    f"{path}.env {variable['name']}"
+                    for variable in container.get("env") or ()
+                    if str(variable["name"]).startswith("ISTIO_OUTBOUND_OWNER_GROUPS")
+                )
+
+
+def _users_in(path: str, holder: Json, fields: Sequence[str]) -> Iterator[str]:
+    security = holder.get("securityContext") or {}
+    yield from (f"{path}.securityContext.{field}" for field in fields if security.get(field) is not None)
 
 
 def capabilities_of(security: Mapping[str, Any], uid: int) -> frozenset[str]:

@@ -27,7 +27,7 @@ from lateen.local_runtime.pods.hosts_file import hosts_file
 from lateen.local_runtime.pods.images import Catalogue, NothingToRun, UnknownImage
 from lateen.local_runtime.pods.logs import ContainerLogs
 from lateen.local_runtime.pods.probes import Action
-from lateen.local_runtime.pods.processes import Surroundings, process_spec
+from lateen.local_runtime.pods.processes import Surroundings, process_spec, volume_group_of, without_effect
 from lateen.local_runtime.pods.restarts import Role
 from lateen.local_runtime.pods.status import CREATING, Container, Waiting, initial_state, is_sidecar, pod_status
 from lateen.local_runtime.pods.volumes import RefusedVolume, plan_volumes, update_volumes, write_volumes
@@ -245,6 +245,8 @@ class PodWorker:
     async def _set_up(self) -> bool:
         """Write the volumes and make the sandbox; whether the pod is still wanted then."""
         machine, meta, spec = self._machine, self.pod["metadata"], self.pod["spec"]
+        for field in without_effect(self.pod) if machine.host.users.one else ():
+            self.notice(f"{field} has no effect, since without root this mesh has one user")
         # Known before any container runs, since volumes and environment may show it.
         self.state = msgspec.structs.replace(self.state, address=self.address)
         self.pod = {**self.pod, "status": pod_status(self.pod, self.state, self._status, self.clock.now())}
@@ -286,8 +288,7 @@ class PodWorker:
         return msgspec.structs.replace(around, volumes=volumes)
 
     def _group(self) -> int | None:
-        group = (self.pod["spec"].get("securityContext") or {}).get("fsGroup")
-        return None if group is None else int(group)
+        return volume_group_of(self.pod, self._machine.host.users)
 
     def _wait_for_volumes(self, waiting: Waiting) -> None:
         self._wait_all(Waiting("ContainerCreating", waiting.message))

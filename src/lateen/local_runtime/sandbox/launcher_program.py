@@ -67,7 +67,6 @@ class _Launcher:
         self._connection = connection
         self._staging = staging
         self._bridge = bridge
-        self._own_pids = os.open("/proc/self/ns/pid", os.O_RDONLY)
         self._pid = os.getpid()
         self._poll = select.epoll()
         self._children: dict[int, _Child] = {}  # by id
@@ -110,18 +109,19 @@ class _Launcher:
                 os.close(descriptor)
 
     def _create_pod(self, request: CreatePod) -> None:
-        syscalls.unshare(syscalls.CLONE_NEWPID)
         self._fork(
             request.id,
             lambda status: pod_holder.hold(request, self._pid, self._bridge, self._staging, status),
+            into=lambda: syscalls.unshare(syscalls.CLONE_NEWPID),
             pod=True,
         )
 
     def _start(self, request: StartContainer, descriptors: tuple[int, ...]) -> None:
-        pod = self._enter_pod(request.pod)
+        pod = self._pod(request.pod)
         self._fork(
             request.id,
             lambda status: container_entry.start(request, pod, self._staging, descriptors, status),
+            into=lambda: syscalls.setns(pod, syscalls.CLONE_NEWPID),
         )
 
     def _execute(self, request: Execute, descriptors: tuple[int, ...]) -> None:
@@ -129,27 +129,30 @@ class _Launcher:
         if container is None:
             self._say(Failed(request.id, "container is not running"))
             return
-        self._enter_pod(request.pod)
-        process, target = Process(*request.process), container.pidfd
-        self._fork(request.id, lambda status: container_entry.join(process, target, descriptors, status))
+        process, target, pod = Process(*request.process), container.pidfd, self._pod(request.pod)
+        self._fork(
+            request.id,
+            lambda status: container_entry.join(process, target, descriptors, status),
+            into=lambda: syscalls.setns(pod, syscalls.CLONE_NEWPID),
+        )
 
-    def _enter_pod(self, id: int) -> int:
-        """From the next fork on, children are in the pod's PID namespace."""
+    def _pod(self, id: int) -> int:
+        """A pidfd of a pod's first process."""
         pod = self._children.get(id)
         if pod is None:
             raise OSError("the pod is not running")
-        syscalls.setns(pod.pidfd, syscalls.CLONE_NEWPID)
         return pod.pidfd
 
-    def _fork(self, id: int, enter: Callable[[int], NoReturn], *, pod: bool = False) -> None:
+    def _fork(
+        self, id: int, enter: Callable[[int], NoReturn], *, into: Callable[[], None] | None = None, pod: bool = False
+    ) -> None:
+        """A child that will `enter`; `into` chooses its PID namespace, else it has ours."""
         reading, writing = socket.socketpair()
-        try:
-            pid = os.fork()
-            if pid == 0:
+        with writing:
+            if into is not None:
+                pid = _fork_into(into, lambda: _never_return(enter, writing.fileno()))
+            elif (pid := os.fork()) == 0:
                 _never_return(enter, writing.fileno())
-        finally:
-            writing.close()
-            syscalls.setns(self._own_pids, syscalls.CLONE_NEWPID)
         child = _Child(id, pid, reading, pod=pod)
         self._children[id] = child
         for descriptor in (reading.fileno(), child.pidfd):
@@ -212,6 +215,40 @@ def _never_return(enter: Callable[[int], NoReturn], status: int) -> NoReturn:
         os.write(status, f"{type(error).__name__}: {error}".encode())
     finally:
         os._exit(127)
+
+
+def _fork_into(choose: Callable[[], None], become: Callable[[], NoReturn]) -> int:
+    """Fork a child into the PID namespace that `choose` sets for children; its pid here.
+
+    A process in between chooses and forks it as its sibling: a choice cannot be taken back, since the way back into
+    the host's namespace needs privilege over the host.
+    """
+    told, tell = os.pipe()
+    try:
+        between = os.fork()
+        if between == 0:
+            _fork_there(choose, become, tell)
+        os.waitpid(between, 0)
+        os.set_blocking(told, False)  # one that was killed has told nothing
+        answer = os.read(told, 4096).decode(errors="replace")
+    finally:
+        os.close(told)
+        os.close(tell)
+    if not answer.isdecimal():
+        raise OSError(answer)
+    return int(answer)
+
+
+def _fork_there(choose: Callable[[], None], become: Callable[[], NoReturn], tell: int) -> NoReturn:
+    try:
+        choose()
+        if (pid := syscalls.fork_sibling()) == 0:
+            become()
+        os.write(tell, f"{pid}".encode())
+    except OSError as error:
+        os.write(tell, syscalls.explain(error).encode())
+    finally:
+        os._exit(0)
 
 
 def _mount_namespace(pid: int) -> int:

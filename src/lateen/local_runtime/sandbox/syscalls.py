@@ -9,12 +9,14 @@ Used by the launcher and what it forks, so it imports next to nothing, and reads
 import ctypes
 import errno
 import os
+import signal
 import struct
 from typing import Final
 
 CLONE_NEWNS: Final = 0x00020000
 CLONE_NEWUTS: Final = 0x04000000
 CLONE_NEWIPC: Final = 0x08000000
+CLONE_NEWUSER: Final = 0x10000000
 CLONE_NEWPID: Final = 0x20000000
 CLONE_NEWNET: Final = 0x40000000
 
@@ -43,6 +45,8 @@ _CAPABILITY_VERSION_3 = 0x20080522
 _PIVOT_ROOT = {"x86_64": 155}.get(os.uname().machine, 41)  # 41 is the number of every newer architecture
 _MOUNT_SETATTR = 442
 _OPENAT2 = 437
+_CLONE = {"x86_64": 56}.get(os.uname().machine, 220)
+_CLONE_PARENT = 0x00008000
 _RESOLVE_NO_MAGICLINKS = 0x02
 _RESOLVE_BENEATH = 0x08
 
@@ -63,6 +67,8 @@ _mount_call.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctype
 _setns_call = _libc.setns
 _unshare_call = _libc.unshare
 _umount_call = _libc.umount2
+_fork_call = ctypes.PyDLL(None, use_errno=True).syscall  # unlike the others it keeps the interpreter's lock, for both
+_fork_call.restype = ctypes.c_long
 
 
 def _check(result: int, what: str) -> None:
@@ -85,6 +91,13 @@ def setns(descriptor: int, kinds: int) -> None:
 def unshare(kinds: int) -> None:
     """New namespaces of `kinds` for this thread; a PID namespace is for the children it will have."""
     _check(_unshare_call(kinds), "unshare")
+
+
+def fork_sibling() -> int:
+    """Like os.fork, for a process of one thread, but the new process is a child of this one's parent."""
+    pid = _fork_call(_CLONE, ctypes.c_ulong(_CLONE_PARENT | signal.SIGCHLD), *(ctypes.c_ulong(0) for _ in range(4)))
+    _check(pid, "clone")
+    return int(pid)
 
 
 def mount(source: str, target: str, kind: str, flags: int = 0, options: str = "") -> None:
@@ -185,13 +198,20 @@ def become(uid: int, gid: int, capabilities: frozenset[int]) -> None:
     for number in range(last + 1):
         if number not in capabilities:
             _prctl("CAPBSET_DROP", _PR_CAPBSET_DROP, number)
-    os.setgroups([])
+    if _may_set_groups():
+        os.setgroups([])
     os.setresgid(gid, gid, gid)
     _prctl("KEEPCAPS", _PR_SET_KEEPCAPS, 1)
     os.setresuid(uid, uid, uid)
     _set_capabilities(capabilities)
     for number in capabilities:
         _prctl("CAP_AMBIENT", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, number)
+
+
+def _may_set_groups() -> bool:
+    """False in a user namespace that was made without privilege: groups may be denials there, so they stay."""
+    with open("/proc/self/setgroups") as file:
+        return file.read() != "deny\n"
 
 
 def _permitted() -> frozenset[int]:

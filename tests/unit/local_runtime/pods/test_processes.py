@@ -4,9 +4,17 @@ import pytest
 
 from lateen.local_runtime.pods.environment import Host, NotConfigured
 from lateen.local_runtime.pods.images import Image
-from lateen.local_runtime.pods.processes import Surroundings, capabilities_of, process_spec, user_of
+from lateen.local_runtime.pods.processes import (
+    Surroundings,
+    capabilities_of,
+    process_spec,
+    user_of,
+    volume_group_of,
+    without_effect,
+)
 from lateen.local_runtime.pods.volumes import Files, Scratch
 from lateen.local_runtime.sandbox.sandbox import Mount
+from lateen.local_runtime.users import ROOT, Users
 
 AROUND = Surroundings(
     volumes={"s": Scratch(), "f": Files({})},
@@ -127,3 +135,55 @@ def test_privileges_are_given_only_where_asked_for():
     assert not spec(securityContext={"privileged": True}).no_new_privileges
     assert not spec(securityContext={"allowPrivilegeEscalation": True}).no_new_privileges
     assert spec(securityContext={"readOnlyRootFilesystem": True}).read_only_root
+
+
+MANY = Users(65537)
+ONE = Users(1)
+
+
+def as_users(users, of=None, **container):
+    host = Host(2, 1, users)
+    return process_spec({"name": "c", **container}, of or pod(), IMAGE, AROUND, lambda *_: None, host)
+
+
+def test_with_one_user_a_process_has_the_capabilities_of_the_user_it_asked_for():
+    found = as_users(ONE, securityContext={"runAsUser": 2001})
+    assert (found.uid, found.gid, found.capabilities) == (0, 0, frozenset())
+    assert as_users(ONE, securityContext={"runAsUser": 0}).capabilities == capabilities_of({}, 0)
+
+
+def test_without_root_there_are_users_up_to_a_number():
+    assert as_users(MANY, securityContext={"runAsUser": 65536}).uid == 65536
+    with pytest.raises(NotConfigured, match=r"runAsUser 65537: .* ids up to 65536"):
+        as_users(MANY, securityContext={"runAsUser": 65537})
+    with pytest.raises(NotConfigured, match="runAsGroup 70000"):
+        as_users(MANY, securityContext={"runAsGroup": 70000})
+
+
+def test_the_group_of_volumes():
+    wanted = pod(securityContext={"fsGroup": 70000})
+    assert volume_group_of(wanted, ROOT) == 70000
+    assert volume_group_of(wanted, ONE) is None
+    assert volume_group_of(pod(), MANY) is None
+    with pytest.raises(NotConfigured, match="fsGroup 70000"):
+        volume_group_of(wanted, MANY)
+
+
+def test_fields_that_ask_for_users_are_named_but_for_what_injection_wrote():
+    security = {"runAsUser": 1, "runAsGroup": 0}
+    groups = [{"name": "ISTIO_OUTBOUND_OWNER_GROUPS", "value": "7"}]
+    asking = pod(
+        securityContext={"fsGroup": 2, "runAsNonRoot": True},
+        initContainers=[{"name": "istio-init", "securityContext": security, "env": groups}],
+        containers=[
+            {"name": "a", "securityContext": security},
+            {"name": "istio-proxy", "securityContext": security},
+            {"name": "b"},
+        ],
+    )
+    assert list(without_effect(asking)) == [
+        "spec.securityContext.fsGroup",
+        "spec.initContainers[0].env ISTIO_OUTBOUND_OWNER_GROUPS",
+        "spec.containers[0].securityContext.runAsUser",
+        "spec.containers[0].securityContext.runAsGroup",
+    ]
