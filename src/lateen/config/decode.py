@@ -11,9 +11,10 @@ import msgspec
 
 from lateen.config.conform import nearest
 from lateen.config.convert import convert, to_plain
+from lateen.config.known_types import meant
 from lateen.config.objects import ConfigObject, ObjectRef, Origin
 from lateen.config.problems import LineOf, Path, Problem, Rejected, rejected
-from lateen.config.schema import SCHEMAS, KindSchema, by_api, group_of
+from lateen.config.schema import KindSchema, by_api, group_of
 from lateen.config.validation.names import not_an_object_name
 
 DEFAULT_NAMESPACE = "default"
@@ -49,7 +50,8 @@ def decode(raw: Mapping[str, Any], default_namespace: str = DEFAULT_NAMESPACE) -
         return Invalid(None, tuple(named))
     schema = by_api(raw["apiVersion"], named.kind)
     if schema is None:
-        return UnknownKind(named, raw["apiVersion"])
+        slip = _slip(raw["apiVersion"], named)
+        return UnknownKind(named, raw["apiVersion"]) if slip is None else Invalid(None, (slip,))
     if not named.name:
         return Invalid(None, (Problem(("metadata", "name"), "missing; every object needs a name"),))
     namespace = (named.namespace or default_namespace) if schema.namespaced else ""
@@ -121,6 +123,12 @@ def _name_problems(ref: ObjectRef) -> list[Problem]:
     return problems
 
 
-def similar_kind(unknown: UnknownKind) -> str | None:
-    """A kind the mesh reads whose name is nearly the unknown one's, in the same group: most likely a typing mistake."""
-    return nearest(unknown.ref.kind, [schema.kind for schema in SCHEMAS if schema.group == unknown.ref.group])
+def _slip(api_version: str, named: ObjectRef) -> Problem | None:
+    """What is wrong with a type that is nearly a known one. Taken as others', it would take its object out of force."""
+    found = meant(named.group, named.kind)
+    if found is None or (found.group, found.kind) == (named.group, named.kind):
+        return None
+    if found.kind == named.kind:
+        return Problem(("apiVersion",), f"`{api_version}` has no {named.kind}; did you mean `{found.api_version()}`?")
+    written = found.kind if found.group == named.group else f"{found.kind}` of `{found.api_version()}"
+    return Problem(("kind",), f"`{api_version}` has no `{named.kind}`; did you mean `{written}`?")

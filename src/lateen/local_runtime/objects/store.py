@@ -18,10 +18,11 @@ import msgspec
 
 from lateen.common.labels import Selector
 from lateen.config.decode import Invalid, UnknownKind, decode
+from lateen.config.known_types import ResourceType
 from lateen.config.objects import ConfigObject, ObjectRef, Origin
 from lateen.config.problems import Problem, render
 from lateen.local_runtime.objects.patches import merge
-from lateen.local_runtime.objects.resource_types import ResourceType, ResourceTypes, defined_by
+from lateen.local_runtime.objects.resource_types import ResourceTypes, defined_by
 
 Json = dict[str, Any]
 
