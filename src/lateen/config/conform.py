@@ -41,9 +41,9 @@ def _shape(struct: type) -> _Shape:
     described = inspect.type_info(struct)
     assert isinstance(described, inspect.StructType)
     fields = {field.encode_name: _Field(field.encode_name, field.type, field.required) for field in described.fields}
-    forbids = issubclass(struct, IstioMessage)
-    snake = {field.name.rstrip("_"): field.encode_name for field in described.fields} if forbids else {}
-    return _Shape(struct.__name__, forbids, fields, snake)
+    is_protobuf = issubclass(struct, IstioMessage)
+    snake = {field.name.rstrip("_"): field.encode_name for field in described.fields} if is_protobuf else {}
+    return _Shape(struct.__name__, described.forbid_unknown_fields, fields, snake)
 
 
 _WRONG = object()

@@ -4,7 +4,7 @@ Istio's kinds are strict: an unknown field is a problem. Kubernetes' kinds keep 
 pass.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -28,6 +28,12 @@ class UnknownKind(msgspec.Struct, frozen=True):
     api_version: str
 
 
+class Untyped(msgspec.Struct, frozen=True):
+    """An object of a kind the mesh does not read, but whoever decodes it does; it is used as it is written."""
+
+    ref: ObjectRef
+
+
 class Invalid(msgspec.Struct, frozen=True):
     """An object that cannot be used. `ref` is None where it does not even say which it is."""
 
@@ -40,7 +46,9 @@ class Invalid(msgspec.Struct, frozen=True):
         return tuple(sorted(found, key=lambda problem: problem.origin.line))
 
 
-Decoded = ConfigObject | UnknownKind | Invalid
+Decoded = ConfigObject | Untyped | UnknownKind | Invalid
+Decoder = Callable[[Mapping[str, Any], str], Decoded]
+"""`decode`, or what does more; takes the default namespace too."""
 
 
 def decode(raw: Mapping[str, Any], default_namespace: str = DEFAULT_NAMESPACE) -> Decoded:

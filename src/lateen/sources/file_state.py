@@ -6,11 +6,10 @@ whose text did not change are not parsed again.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final
 
 import msgspec
 
-from lateen.config.decode import DEFAULT_NAMESPACE, Decoded, Invalid, UnknownKind, decode
+from lateen.config.decode import DEFAULT_NAMESPACE, Decoded, Decoder, Invalid, UnknownKind, Untyped, decode
 from lateen.config.documents import Chunk, Malformed, YamlDocument, line_of, parse, split
 from lateen.config.objects import ConfigObject, ObjectRef, Origin
 from lateen.config.problems import Notice, Problem, Rejected
@@ -38,8 +37,9 @@ class _File(msgspec.Struct, frozen=True):
 class FileState:
     """The objects of a set of files, and where each is written."""
 
-    def __init__(self, default_namespace: str = DEFAULT_NAMESPACE) -> None:
+    def __init__(self, default_namespace: str = DEFAULT_NAMESPACE, decode: Decoder = decode) -> None:
         self._default_namespace = default_namespace
+        self._decoder = decode
         self._files: dict[str, _File] = {}
         self._in_force: dict[ObjectRef, Document] = {}
         self._notices: dict[Notice, None] = {}
@@ -124,7 +124,7 @@ class FileState:
     def _decode(self, document: YamlDocument) -> Decoded:
         """A bug that one object brings to light must not cost the others, nor what runs."""
         try:
-            return decode(document.raw, self._default_namespace)
+            return self._decoder(document.raw, self._default_namespace)
         except Exception as error:
             message = f"cannot be read because of a bug in lateen: {type(error).__name__}: {error}"
             return Invalid(None, (Problem((), message),))
@@ -151,6 +151,8 @@ class _FileBuilder:
             match decoded:
                 case ConfigObject():
                     self.documents.append(Document(decoded.ref, yaml.raw, decoded, origin))
+                case Untyped(ref):
+                    self.documents.append(Document(ref, yaml.raw, None, origin))
                 case UnknownKind(ref):
                     self.documents.append(Document(ref, yaml.raw, None, origin))
                     self.notices.append(Notice(ref, origin, _unknown(decoded)))
@@ -170,8 +172,5 @@ class _FileBuilder:
         self.rejected += invalid.rejections(origin, lambda path: chunk.above + line_of(chunk.text, yaml, path))
 
 
-NOT_READ: Final = "is not a kind the mesh reads"
-
-
 def _unknown(unknown: UnknownKind) -> str:
-    return f"`{unknown.ref.kind}` of `{unknown.api_version}` {NOT_READ}; it has no effect"
+    return f"`{unknown.ref.kind}` of `{unknown.api_version}` is not a kind the mesh reads; it has no effect"

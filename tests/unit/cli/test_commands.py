@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from support.api_server import Served, web_pod
+from support.workloads import workload
 
 from lateen.cli.__main__ import main
 from lateen.config.objects import ObjectRef
@@ -97,6 +98,20 @@ async def test_apply_delete_and_what_is_refused(served: Served, lateen: Lateen, 
     assert (await lateen("apply", "-f", str(file)))[1].splitlines()[0] == "configmap/good unchanged"
     code, out, _ = await lateen("delete", "-f", str(file))
     assert (code, out.splitlines()) == (1, ['wombat.example.com "w" deleted', 'configmap "good" deleted'])
+
+
+async def test_what_an_api_server_would_refuse_is_not_stored(served: Served, lateen: Lateen, tmp_path: Path) -> None:
+    file = tmp_path / "mesh.yaml"
+    job = workload("Job")
+    file.write_text(yaml.dump(job))
+    assert (await lateen("apply", "-f", str(file), "--dry-run"))[::2] == (0, "")
+    del job["spec"]["template"]["spec"]["restartPolicy"]
+    file.write_text(yaml.dump(job))
+    for dry_run in ((), ("--dry-run",)):
+        code, out, err = await lateen("apply", "-f", str(file), *dry_run)
+        assert (code, out) == (1, "")
+        assert "Job default/web: spec.template.spec.restartPolicy: `Always` is not for a Job" in err
+    assert not served.store.list("batch", "Job")
 
 
 async def test_delete_by_name(served: Served, lateen: Lateen) -> None:
