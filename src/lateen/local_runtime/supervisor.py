@@ -244,7 +244,7 @@ class Supervisor:
             host=_this_host(),
             pods_directory=self._settings.state.root / "pods",
             control_socket=self._settings.state.xds_socket,
-            notice=self._notices.add,
+            notices=self._notices,
             clock=Clock(_now),
         )
 
