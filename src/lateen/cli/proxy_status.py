@@ -11,6 +11,7 @@ from lateen.cli.connection import mesh, namespace_option, output_option, state_o
 from lateen.cli.output import Failure, Format, age, rendered, say, table
 from lateen.cli.proxy_config.comparison import compared
 from lateen.cli.proxy_config.source import ADMIN_PORT, Source
+from lateen.cli.sync_words import word_for
 
 Json = dict[str, Any]
 
@@ -42,7 +43,7 @@ def command(
 ) -> int:
     """Show how far each proxy is: which types it asks for and, with -v 1, whether it has what it should have.
 
-    SYNCED: it has accepted what it is offered. STALE: it has not answered yet. ERROR: it refused something, and keeps
+    SYNCED: it has what it is offered. STALE: it has not answered yet. ERROR: it refused something, and keeps
     what it had; the reason follows the table. NOT SENT: it asked, and there is nothing yet. IGNORED: it does not ask.
 
     With POD: how what its Envoy has differs from what the control plane offers it.
@@ -117,10 +118,8 @@ def state(resource: Json | None, now: datetime) -> str:
     """One cell: the state of a type of a proxy, with the time since it was last sent something."""
     if resource is None:
         return "IGNORED"
-    if not resource.get("sent"):
-        return "NOT SENT"
-    word = "ERROR" if resource.get("lastError") else "SYNCED" if resource.get("synced") else "STALE"
-    return f"{word} ({age(resource.get('sentTime'), now)})"
+    sent = resource.get("sentTime")
+    return f"{word_for(resource)} ({age(sent, now)})" if sent else word_for(resource)
 
 
 def refusals(proxies: Sequence[Json]) -> list[str]:

@@ -55,7 +55,9 @@ def lateen(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> Lateen:
 
 
 async def test_ps(served: Served, lateen: Lateen) -> None:
-    served.program.proxies = [{"proxy": "web.default", "resources": {"t": {"sent": "n1", "acked": "n1"}}}]
+    served.program.proxies = [
+        {"proxy": "web.default", "resources": {"t": {"sent": "n1", "acked": "n1", "synced": True}}}
+    ]
     code, out, _ = await lateen("ps")
     assert code == 0
     header, row = (line.split() for line in out.splitlines())
