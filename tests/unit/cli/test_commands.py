@@ -46,7 +46,7 @@ def lateen(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> Lateen:
     """Runs a command beside the server: exit code, output, errors."""
 
     async def run(command: str, *arguments: str) -> tuple[int, str, str]:
-        argv = [command, "--state-dir", str(tmp_path), *arguments]
+        argv = [*command.split(), "--state-dir", str(tmp_path), *arguments]
         code = await asyncio.to_thread(main, argv)
         out, err = capfdbinary.readouterr()
         return code, out.decode(), err.decode()
@@ -124,6 +124,28 @@ async def test_delete_by_name(served: Served, lateen: Lateen) -> None:
     assert (await lateen("delete", "svc", "a"))[::2] == (1, 'Error: services "a" not found\n')
     assert (await lateen("delete", "svc", "a", "--ignore-not-found"))[0] == 0
     assert (await lateen("delete", "wombat", "a"))[::2] == (1, "Error: there is no kind 'wombat'\n")
+
+
+async def test_proxy_status_takes_pods_by_their_workload_and_service(served: Served, lateen: Lateen) -> None:
+    served.put(workload())
+    spec = {"selector": {"app": "web"}, "ports": [{"port": 80}]}
+    served.put({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": spec})
+    served.program.proxies = [{"proxy": "web.default"}, {"proxy": "other.default"}]
+    for text in ("web", "deploy/web", "svc/web", "pod/web"):
+        assert json.loads((await lateen("proxy-status", text, "-o", "json"))[1]) == [{"proxy": "web.default"}]
+    code, _, err = await lateen("proxy-status", "deploy/nobody")
+    assert (code, err) == (1, "Error: there is no Deployment 'nobody'; there are: web.default\n")
+
+
+async def test_a_pod_without_envoy_is_told_as_one(served: Served, lateen: Lateen) -> None:
+    for command in ("proxy-config cluster", "proxy-config endpoint", "proxy-status"):
+        _, _, err = await lateen(command, "web")
+        assert err == "Error: pod default/web has no Envoy: no sidecar was injected into it\n"
+    pod = web_pod()
+    pod["spec"]["containers"][0]["env"] = [{"name": "GRPC_XDS_BOOTSTRAP", "value": "/etc/bootstrap.json"}]
+    served.put(pod)
+    _, _, err = await lateen("proxy-status", "web")
+    assert err == "Error: pod default/web has no Envoy: it is a gRPC client that speaks xDS itself\n"
 
 
 async def test_version_tells_what_runs(served: Served, lateen: Lateen) -> None:
