@@ -98,7 +98,7 @@ class Supervisor:
         state = self._settings.state
         lock = state.acquire()
         try:
-            _sweep(state)
+            state.sweep()
             check_paths(self._settings.paths)
             preflight.check()
             catalogue = images.load(self._settings.images)
@@ -113,7 +113,7 @@ class Supervisor:
                 await self._control_plane.close()
                 await sandboxes.close()
         finally:
-            _sweep(state)
+            state.sweep()
             lock.release()
 
     def shut_down(self) -> None:
@@ -242,7 +242,7 @@ class Supervisor:
             catalogue=catalogue,
             lookup=lookup,
             host=_this_host(),
-            pods_directory=self._settings.state.root / "pods",
+            pods_directory=self._settings.state.pods,
             control_socket=self._settings.state.xds_socket,
             notices=self._notices,
             clock=Clock(_now),
@@ -331,10 +331,3 @@ def _this_host() -> Host:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _sweep(state: StateDirectory) -> None:
-    """Remove what a mesh leaves in its state directory, even one that was killed; the lock and the log stay."""
-    shutil.rmtree(state.root / "pods", ignore_errors=True)
-    for path in (state.api_socket, state.xds_socket):
-        path.unlink(missing_ok=True)

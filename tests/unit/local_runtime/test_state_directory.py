@@ -28,3 +28,21 @@ def test_only_the_owner_may_enter(tmp_path: Path) -> None:
 def test_the_environment_may_name_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("LATEEN_STATE_DIR", str(tmp_path))
     assert StateDirectory.default().api_socket == tmp_path / "api.sock"
+
+
+def test_what_a_killed_mesh_leaves_is_swept_unless_one_runs(tmp_path: Path) -> None:
+    state = StateDirectory(tmp_path / "state")
+    state.sweep_unless_held()
+    assert not state.root.exists()
+    lock = state.acquire()
+    (state.pods / "web" / "volumes").mkdir(parents=True)
+    state.mount_point.mkdir()
+    state.log.touch()
+    for socket in (state.api_socket, state.xds_socket):
+        socket.touch()
+    before = sorted(state.root.iterdir())
+    state.sweep_unless_held()
+    assert sorted(state.root.iterdir()) == before
+    lock.release()  # as the kernel does it for a process that is killed
+    state.sweep_unless_held()
+    assert sorted(state.root.iterdir()) == [state.lock, state.log]
