@@ -166,7 +166,7 @@ def kill_control_plane(api: ApiClient) -> float:
     while time.monotonic() < begun + CONTROL_PLANE_AWAY_S:
         time.sleep(0.02)
         now = api.get("/lateen/v1/info")["controlPlane"]
-        if now["pid"] not in (0, pid):
+        if now["pid"] not in (None, pid):
             return time.monotonic() - begun
     raise RuntimeError(f"no new control plane within {CONTROL_PLANE_AWAY_S:g} s")
 

@@ -124,7 +124,9 @@ def test_a_failed_liveness_probe_restarts_only_the_container(mesh, apply):
     )
     assert restarted["status"]["podIP"] == pod["status"]["podIP"]
     assert status_of(restarted, "other")["restartCount"] == 0
-    assert any("liveness probe failed: HTTP status 500" in text for text in mesh.problems())
+    ended = status_of(restarted, "main")["lastState"]["terminated"]
+    assert ended["message"] == "liveness probe failed: HTTP status 500"
+    assert not any("liveness probe failed" in text for text in mesh.problems())
 
 
 GRPC = """

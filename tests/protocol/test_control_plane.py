@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import signal
 import socket
@@ -269,6 +270,7 @@ async def test_it_serves_tls_with_the_certificate_that_it_is_given(start: Start,
             "Error: --tlsCertFile /no/such: there is no such file",
         ),
         (("--configDir=/no/such",), 1, "Error: --configDir /no/such: there is no such directory"),
+        ((f"--configDir={__file__}",), 1, "test_control_plane.py: is a file; name the directory it is in"),
         (("--grpcAddr=fd://77",), 1, "Error: --grpcAddr: cannot listen at fd://77: Bad file descriptor"),
         (("--http2Engine=nghttp3",), 64, "'nghttp3' is not one of 'ngh2', 'h2'"),
     ],
@@ -286,4 +288,6 @@ def test_a_port_in_use_is_told(tmp_path: Path) -> None:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         program = Program(tmp_path, f"--grpcAddr={address}")
         assert program.process.wait(PATIENCE_S) == 1
-    assert f"Error: --grpcAddr: cannot listen at {address}: Address already in use\n" in program.log.read_text()
+    told = f"Error: --grpcAddr: cannot listen at {address}: Address already in use by "
+    assert told in (said := program.log.read_text())
+    assert f"(pid {os.getpid()})\n" in said

@@ -122,7 +122,10 @@ def web_pod() -> Json:
         "kind": "Pod",
         "metadata": {"name": "web", "labels": {"app": "web"}},
         "spec": {
-            "initContainers": [{"name": "setup"}],
-            "containers": [{"name": "app", "ports": [{"containerPort": 9080}]}, {"name": "never"}],
+            "initContainers": [{"name": "setup", "image": "app"}],
+            "containers": [
+                {"name": "app", "image": "app", "ports": [{"containerPort": 9080}]},
+                {"name": "never", "image": "app"},
+            ],
         },
     }

@@ -8,6 +8,7 @@ from signal import SIGKILL
 
 from lateen.config.objects import ObjectRef
 from lateen.local_runtime.errors import StartError
+from lateen.local_runtime.notices import Notices
 from lateen.local_runtime.pods.container_life import Clock
 from lateen.local_runtime.pods.environment import Host
 from lateen.local_runtime.pods.images import Catalogue, Image
@@ -153,7 +154,7 @@ class Mesh:
         self.sandboxes = FakeSandboxes()
         self.clock = FakeClock()
         self.objects = {}
-        self.notices = []
+        self.notices = Notices()
         self.statuses = []
         self._changed = asyncio.Condition()
         self._group = group
@@ -164,7 +165,7 @@ class Mesh:
             host=Host(2, 1 << 30),
             pods_directory=directory,
             control_socket=directory / "xds.sock",
-            notice=lambda _, text: self.notices.append(text),
+            notices=self.notices,
             clock=Clock(self.clock.now, self.clock.sleep),
         )
         self.avoided = asyncio.Event()

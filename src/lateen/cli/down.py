@@ -28,6 +28,7 @@ def command(timeout: float, state_dir: Path | None) -> None:
         raise Failure(f"{state.root} may only be entered by its owner: use the user (or sudo) that started the mesh")
     pid = state.holder()
     if not pid:
+        state.sweep_unless_held()
         say(f"no mesh is running here ({state.root}){of_root(state)}")
         return
     try:
@@ -43,4 +44,5 @@ def command(timeout: float, state_dir: Path | None) -> None:
         signal.pidfd_send_signal(process, signal.SIGKILL)
         warn(f"the mesh (pid {pid}) had not ended after {timeout:g} s and was killed; its log: {state.log}")
         select.select([process], [], [])
+        state.sweep_unless_held()
     say("the mesh is down")

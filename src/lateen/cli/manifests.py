@@ -7,6 +7,7 @@ from typing import Final
 
 from lateen.cli.output import Failure, complain, warn
 from lateen.config.problems import Notice, Rejected
+from lateen.local_runtime.objects.reading import decode
 from lateen.sources.documents import Document
 from lateen.sources.file_state import FileState
 from lateen.sources.files import load
@@ -19,12 +20,12 @@ def read(names: Sequence[str], namespace: str) -> tuple[list[Document], bool]:
 
     `namespace` is for objects that name none. Raises `Failure` where there is no object at all.
     """
-    loaded = load([Path(name) for name in names if name != STANDARD_INPUT], namespace)
+    loaded = load([Path(name) for name in names if name != STANDARD_INPUT], namespace, decode)
     documents: list[Document] = list(loaded.documents)
     rejected: list[Rejected] = list(loaded.rejected)
     notices: list[Notice] = list(loaded.notices)
     if STANDARD_INPUT in names:
-        update = FileState(namespace).update(["<stdin>"], {"<stdin>": sys.stdin.read()})
+        update = FileState(namespace, decode).update(["<stdin>"], {"<stdin>": sys.stdin.read()})
         documents += update.changed
         rejected += update.rejected
         notices += update.notices

@@ -11,6 +11,8 @@ Json = dict[str, Any]
 DEFAULT_NAMESPACE: Final = "default"
 _WORKLOADS: Final = ("deploy", "deployment", "deployments")
 _SERVICES: Final = ("svc", "service", "services")
+_PROXY: Final = "istio-proxy"
+_GRPC_BOOTSTRAP: Final = "GRPC_XDS_BOOTSTRAP"
 _PODS: Final = ("po", "pod", "pods")
 
 
@@ -81,6 +83,15 @@ def _readings(text: str, namespace: str | None) -> list[tuple[str, str | None]]:
 def is_ready(pod: Json) -> bool:
     conditions = (pod.get("status") or {}).get("conditions") or []
     return any(each.get("type") == "Ready" and each.get("status") == "True" for each in conditions)
+
+
+def without_envoy(pod: Json) -> str | None:
+    """Why a pod has no Envoy; None for one that has."""
+    spec = pod.get("spec") or {}
+    containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+    if any(variable.get("name") == _GRPC_BOOTSTRAP for each in containers for variable in each.get("env") or ()):
+        return "it is a gRPC client that speaks xDS itself"
+    return None if any(each.get("name") == _PROXY for each in containers) else "no sidecar was injected into it"
 
 
 def _is_in(raw: Json, namespace: str | None) -> bool:

@@ -9,8 +9,11 @@ import click
 
 from lateen.cli.connection import mesh, namespace_option, output_option, state_option
 from lateen.cli.output import Failure, Format, age, rendered, say, table
+from lateen.cli.pod_arguments import resolve, without_envoy
 from lateen.cli.proxy_config.comparison import compared
 from lateen.cli.proxy_config.source import ADMIN_PORT, Source
+from lateen.cli.sync_words import word_for
+from lateen.local_runtime.api.client import ApiClient
 
 Json = dict[str, Any]
 
@@ -31,7 +34,7 @@ _CONTROL_PLANE: Final = "lateen"
 
 
 @click.command("proxy-status")
-@click.argument("proxy", required=False, metavar="[POD[.NAMESPACE]]")
+@click.argument("proxy", required=False, metavar="[POD]")
 @click.option("-v", "--verbosity", type=click.IntRange(0, 1), default=0, help="1 shows each type's state and its age.")
 @click.option("-f", "--file", metavar="FILE", help="With POD: its Envoy's configuration dump (- is stdin).")
 @namespace_option
@@ -42,17 +45,13 @@ def command(
 ) -> int:
     """Show how far each proxy is: which types it asks for and, with -v 1, whether it has what it should have.
 
-    SYNCED: it has accepted what it is offered. STALE: it has not answered yet. ERROR: it refused something, and keeps
+    SYNCED: it has what it is offered. STALE: it has not answered yet. ERROR: it refused something, and keeps
     what it had; the reason follows the table. NOT SENT: it asked, and there is nothing yet. IGNORED: it does not ask.
 
     With POD: how what its Envoy has differs from what the control plane offers it.
     """
     with mesh(state_dir) as client:
-        proxies = client.get("/debug/syncz")["items"]
-    chosen = [each for each in proxies if _is_meant(each["proxy"], proxy, namespace)]
-    if proxy is not None and not chosen:
-        known = ", ".join(each["proxy"] for each in proxies) or "none"
-        raise Failure(f"there is no proxy {proxy!r}; connected are: {known}")
+        chosen = _chosen(client, proxy, namespace)
     if output is not Format.TABLE:
         say(rendered(chosen, output))
         return 0
@@ -65,12 +64,28 @@ def command(
     return 0
 
 
+def _chosen(client: ApiClient, text: str | None, namespace: str | None) -> list[Json]:
+    """The proxies that are meant: all of them, or those of one pod, or whose names begin so."""
+    proxies: list[Json] = client.get("/debug/syncz")["items"]
+    chosen = [each for each in proxies if _is_meant(each["proxy"], text, namespace)]
+    if text is None or chosen:
+        return chosen
+    pod = resolve(client, text, namespace)
+    name = f"{pod['metadata']['name']}.{pod['metadata']['namespace']}"
+    chosen = [each for each in proxies if each["proxy"] == name]
+    if not chosen:
+        known = ", ".join(each["proxy"] for each in proxies) or "none"
+        reason = f"has no Envoy: {without_envoy(pod)}" if without_envoy(pod) else "is not connected"
+        raise Failure(f"pod {name} {reason}; connected are: {known}")
+    return chosen
+
+
 def _difference(name: str, file: str | None, state_dir: Path | None) -> str:
     """Of one proxy: what it is offered, beside what its Envoy has or a dump says."""
-    with mesh(state_dir) as client:
-        offered = client.get("/debug/config_dump", {"proxyID": name})
     pod, _, namespace = name.rpartition(".")
-    return compared(offered, Source(pod, file, namespace, state_dir, ADMIN_PORT).dump())
+    held = Source(pod, file, namespace, state_dir, ADMIN_PORT).dump()
+    with mesh(state_dir) as client:
+        return compared(client.get("/debug/config_dump", {"proxyID": name}), held)
 
 
 def _is_meant(name: str, wanted: str | None, namespace: str | None) -> bool:
@@ -117,10 +132,8 @@ def state(resource: Json | None, now: datetime) -> str:
     """One cell: the state of a type of a proxy, with the time since it was last sent something."""
     if resource is None:
         return "IGNORED"
-    if not resource.get("sent"):
-        return "NOT SENT"
-    word = "ERROR" if resource.get("lastError") else "SYNCED" if resource.get("synced") else "STALE"
-    return f"{word} ({age(resource.get('sentTime'), now)})"
+    sent = resource.get("sentTime")
+    return f"{word_for(resource)} ({age(sent, now)})" if sent else word_for(resource)
 
 
 def refusals(proxies: Sequence[Json]) -> list[str]:

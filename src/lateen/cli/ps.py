@@ -9,6 +9,7 @@ import click
 from lateen.cli.connection import mesh, namespace_option, output_option, state_option
 from lateen.cli.output import Format, age, complain, rendered, say, table, warn
 from lateen.cli.pod_summary import PodSummary, summarise
+from lateen.cli.sync_words import word_for
 from lateen.local_runtime.api.client import ApiFailure
 
 Json = dict[str, Any]
@@ -76,15 +77,6 @@ def _more(pod: Json) -> list[str]:
 
 
 def sync_state(proxy: Json) -> str:
-    """One word for a proxy of `/debug/syncz`: ERROR where it refused something, STALE where it has not acknowledged."""
-    resources = proxy.get("resources") or {}
-    if any(each.get("lastError") for each in resources.values()):
-        return "ERROR"
-    pairs = [(each.get("sent"), each.get("acked")) for each in resources.values()]
-    if not resources:
-        kinds = ("cluster", "listener", "route", "endpoint", "extensionconfig")
-        pairs = [(proxy.get(f"{kind}_sent"), proxy.get(f"{kind}_acked")) for kind in kinds]
-    sent = [(nonce, acked) for nonce, acked in pairs if nonce]
-    if not sent:
-        return "NOT SENT"
-    return "SYNCED" if all(nonce == acked for nonce, acked in sent) else "STALE"
+    """One word for a proxy of `/debug/syncz`: the worst of its types, those left aside for which there is nothing."""
+    words = {word_for(each) for each in (proxy.get("resources") or {}).values()}
+    return next((word for word in ("ERROR", "STALE", "SYNCED") if word in words), "NOT SENT")

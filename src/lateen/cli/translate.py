@@ -34,11 +34,12 @@ def command(paths: tuple[Path, ...], proxy: str, types: tuple[str, ...], output:
 
     The workloads of the files are taken to run, one ready pod for each replica, as `lateen up` would run them.
     """
+    from lateen.local_runtime.objects.reading import decode
     from lateen.local_runtime.plan.control_plane import with_control_plane
     from lateen.local_runtime.plan.planned import planned
     from lateen.sources.files import load
 
-    loaded = load(paths)
+    loaded = load(paths, decode=decode)
     for rejected in loaded.rejected:
         complain(str(rejected))
     for notice in loaded.notices:

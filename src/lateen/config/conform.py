@@ -41,9 +41,9 @@ def _shape(struct: type) -> _Shape:
     described = inspect.type_info(struct)
     assert isinstance(described, inspect.StructType)
     fields = {field.encode_name: _Field(field.encode_name, field.type, field.required) for field in described.fields}
-    forbids = issubclass(struct, IstioMessage)
-    snake = {field.name.rstrip("_"): field.encode_name for field in described.fields} if forbids else {}
-    return _Shape(struct.__name__, forbids, fields, snake)
+    is_protobuf = issubclass(struct, IstioMessage)
+    snake = {field.name.rstrip("_"): field.encode_name for field in described.fields} if is_protobuf else {}
+    return _Shape(struct.__name__, described.forbid_unknown_fields, fields, snake)
 
 
 _WRONG = object()
@@ -226,8 +226,8 @@ def _unknown_field(key: str, shape: _Shape) -> str:
     return f"unknown field: {shape.title} has none of this name"
 
 
-def nearest(word: str, words: Sequence[str]) -> str | None:
-    """The known word that the unknown one most likely stands for, whatever its case."""
+def nearest(word: str, words: Sequence[str], alike: float = 0.7) -> str | None:
+    """The known word that the unknown one most likely stands for, whatever its case; from 0 to 1 at least so alike."""
     lowered = {known.lower(): known for known in words}
-    found = get_close_matches(word.lower().replace("_", ""), lowered, n=1, cutoff=0.7)
+    found = get_close_matches(word.lower().replace("_", ""), lowered, n=1, cutoff=alike)
     return lowered[found[0]] if found else None

@@ -4,16 +4,17 @@ Istio's kinds are strict: an unknown field is a problem. Kubernetes' kinds keep 
 pass.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 
 from lateen.config.conform import nearest
 from lateen.config.convert import convert, to_plain
+from lateen.config.known_types import meant
 from lateen.config.objects import ConfigObject, ObjectRef, Origin
 from lateen.config.problems import LineOf, Path, Problem, Rejected, rejected
-from lateen.config.schema import SCHEMAS, KindSchema, by_api, group_of
+from lateen.config.schema import KindSchema, by_api, group_of
 from lateen.config.validation.names import not_an_object_name
 
 DEFAULT_NAMESPACE = "default"
@@ -25,6 +26,12 @@ class UnknownKind(msgspec.Struct, frozen=True):
 
     ref: ObjectRef
     api_version: str
+
+
+class Untyped(msgspec.Struct, frozen=True):
+    """An object of a kind the mesh does not read, but whoever decodes it does; it is used as it is written."""
+
+    ref: ObjectRef
 
 
 class Invalid(msgspec.Struct, frozen=True):
@@ -39,7 +46,9 @@ class Invalid(msgspec.Struct, frozen=True):
         return tuple(sorted(found, key=lambda problem: problem.origin.line))
 
 
-Decoded = ConfigObject | UnknownKind | Invalid
+Decoded = ConfigObject | Untyped | UnknownKind | Invalid
+Decoder = Callable[[Mapping[str, Any], str], Decoded]
+"""`decode`, or what does more; takes the default namespace too."""
 
 
 def decode(raw: Mapping[str, Any], default_namespace: str = DEFAULT_NAMESPACE) -> Decoded:
@@ -49,7 +58,8 @@ def decode(raw: Mapping[str, Any], default_namespace: str = DEFAULT_NAMESPACE) -
         return Invalid(None, tuple(named))
     schema = by_api(raw["apiVersion"], named.kind)
     if schema is None:
-        return UnknownKind(named, raw["apiVersion"])
+        slip = _slip(raw["apiVersion"], named)
+        return UnknownKind(named, raw["apiVersion"]) if slip is None else Invalid(None, (slip,))
     if not named.name:
         return Invalid(None, (Problem(("metadata", "name"), "missing; every object needs a name"),))
     namespace = (named.namespace or default_namespace) if schema.namespaced else ""
@@ -121,6 +131,12 @@ def _name_problems(ref: ObjectRef) -> list[Problem]:
     return problems
 
 
-def similar_kind(unknown: UnknownKind) -> str | None:
-    """A kind the mesh reads whose name is nearly the unknown one's, in the same group: most likely a typing mistake."""
-    return nearest(unknown.ref.kind, [schema.kind for schema in SCHEMAS if schema.group == unknown.ref.group])
+def _slip(api_version: str, named: ObjectRef) -> Problem | None:
+    """What is wrong with a type that is nearly a known one. Taken as others', it would take its object out of force."""
+    found = meant(named.group, named.kind)
+    if found is None or (found.group, found.kind) == (named.group, named.kind):
+        return None
+    if found.kind == named.kind:
+        return Problem(("apiVersion",), f"`{api_version}` has no {named.kind}; did you mean `{found.api_version()}`?")
+    written = found.kind if found.group == named.group else f"{found.kind}` of `{found.api_version()}"
+    return Problem(("kind",), f"`{api_version}` has no `{named.kind}`; did you mean `{written}`?")

@@ -25,7 +25,10 @@ class FromFiles:
     async def read(self) -> None:
         """Hand over everything there is. Raises `CannotStart` where there is no such directory."""
         if not self._directory.is_dir():
-            raise CannotStart(f"--configDir {self._directory}: there is no such directory")
+            wrong = (
+                "is a file; name the directory it is in" if self._directory.exists() else "there is no such directory"
+            )
+            raise CannotStart(f"--configDir {self._directory}: {wrong}")
         loaded = load((self._directory,))
         self._files = loaded.files
         self._tell(loaded.rejected, loaded.notices)

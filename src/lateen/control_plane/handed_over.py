@@ -6,7 +6,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
-from lateen.config.decode import Invalid, UnknownKind, decode
+from lateen.config.decode import decode
 from lateen.config.objects import ConfigObject
 from lateen.control_plane.app import ControlPlane
 from lateen.control_plane.errors import CannotStart
@@ -97,7 +97,7 @@ def _typed(objects: Iterable[Json]) -> Iterator[ConfigObject]:
         match decode(raw):
             case ConfigObject() as found:
                 yield found
-            case (UnknownKind() | Invalid()) as found:
+            case found:
                 _log.error("was handed over and cannot be read: %s", found)
 
 

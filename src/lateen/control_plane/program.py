@@ -5,6 +5,7 @@ SIGINT or the end of the source ends it: no new streams, the present ones told t
 """
 
 import asyncio
+import errno
 import logging
 import os
 import signal
@@ -21,7 +22,8 @@ from lateen.control_plane.handed_over import HandedOver
 from lateen.control_plane.http_server import HttpServer
 from lateen.control_plane.news import News
 from lateen.control_plane.settings import Settings, TlsFiles
-from lateen.xds.listening import Address, InheritedSocket, Listener
+from lateen.xds.listening import Address, InheritedSocket, Listener, TcpAddress
+from lateen.xds.port_owner import by_whom
 
 _log = logging.getLogger(__name__)
 
@@ -90,7 +92,9 @@ async def _bound(flag: str, address: Address, listening: Coroutine[Any, Any, Lis
     try:
         listener = await listening
     except OSError as error:
-        raise CannotStart(f"--{flag}: cannot listen at {address}: {_said(error)}") from error
+        in_use = error.errno == errno.EADDRINUSE
+        owner = by_whom(address.port) if in_use and isinstance(address, TcpAddress) else ""
+        raise CannotStart(f"--{flag}: cannot listen at {address}: {_said(error)}{owner}") from error
     _log.info("%s: listening for %s", listener.address, what)
 
 

@@ -71,7 +71,9 @@ class Refusals:
         found = []
         for (causes, short, error), count in alike.items():
             who = "1 proxy refuses" if count == 1 else f"{count} proxies refuse"
-            message = f"{who} what this means ({short}), and what was accepted before stays in force: {error}"
+            message = (
+                f"{who} what this means ({short}), and what was accepted before stays in force: {_one_line(error)}"
+            )
             found += [Diagnostic(cause, "", message, "refused") for cause in causes]
         return sorted(found)
 
@@ -87,3 +89,8 @@ class Refusals:
         causes = {key for _, key in facts if isinstance(key, ObjectRef)}
         configured = {cause for cause in causes if cause.group == NETWORKING}
         return tuple(sorted(configured or causes))
+
+
+def _one_line(error: str) -> str:
+    """Envoy tells several errors in as many lines."""
+    return "; ".join(filter(None, map(str.strip, error.splitlines())))

@@ -81,9 +81,9 @@ class ControlPlane:
         self.restarts = 0
 
     @property
-    def pid(self) -> int:
-        """Its process id; 0 while it is away."""
-        return self._process.pid if self._process is not None else 0
+    def pid(self) -> int | None:
+        """Its process id; None while it is away."""
+        return self._process.pid if self._process is not None else None
 
     async def start(self, where: Listening) -> None:
         """Start the process; `where` is to be kept open until the end."""

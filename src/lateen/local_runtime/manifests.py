@@ -9,16 +9,13 @@ from lateen.config.objects import ObjectRef
 from lateen.local_runtime.errors import LocalRuntimeError
 from lateen.local_runtime.notices import Notices
 from lateen.local_runtime.objects.deletion import delete
+from lateen.local_runtime.objects.reading import decode
 from lateen.local_runtime.objects.store import DEFAULT_NAMESPACE, InvalidObject, ObjectStore
-from lateen.local_runtime.plan.kinds import KINDS
 from lateen.sources.documents import Document, Update
-from lateen.sources.file_state import NOT_READ
 from lateen.sources.files import WatchedFiles, load, watch
 
 _log = logging.getLogger(__name__)
 _SUBJECT = "manifests"
-_SPOKEN_OF = (("", "PersistentVolumeClaim"), ("batch", "CronJob"))
-"""Kinds that pods refer to, or of which a controller tells what there is to say."""
 
 
 class NoSuchManifests(LocalRuntimeError):
@@ -37,7 +34,7 @@ class Manifests:
 
     def read(self) -> None:
         """Write all objects of the files to the store, as one batch."""
-        loaded = load(self._paths)
+        loaded = load(self._paths, decode=decode)
         self._files = loaded.files
         self._apply(Update(changed=loaded.documents))
         self._tell(loaded.files)
@@ -75,9 +72,7 @@ class Manifests:
 
     def _tell(self, files: WatchedFiles) -> None:
         self._refused.replace(_SUBJECT, map(str, files.rejected))
-        # What the control plane does not read may still be what pods are made for.
-        told = (notice for notice in files.notices if NOT_READ not in notice.message or not _has_effect(notice.ref))
-        self._remarks.replace(_SUBJECT, map(str, told))
+        self._remarks.replace(_SUBJECT, map(str, files.notices))
 
     def _here(self, ref: ObjectRef) -> ObjectRef:
         """The reference with the namespace that the store gives an object which names none."""
@@ -85,11 +80,6 @@ class Manifests:
         if ref.namespace or (kind is not None and not kind.namespaced):
             return ref
         return ObjectRef(ref.group, ref.kind, DEFAULT_NAMESPACE, ref.name)
-
-
-def _has_effect(ref: ObjectRef | None) -> bool:
-    """Whether the local mesh does something with an object that the control plane does not read."""
-    return ref is not None and ((ref.group, ref.kind) in KINDS or (ref.group, ref.kind) in _SPOKEN_OF)
 
 
 def check_paths(paths: Sequence[Path]) -> None:

@@ -27,6 +27,13 @@ class Notices:
             texts[text] = None
             _log.warning("%s: %s", subject, text)
 
+    def remove(self, subject: Subject, text: str) -> None:
+        """Forget one text."""
+        texts = self._texts.get(subject, {})
+        texts.pop(text, None)
+        if not texts:
+            self.clear(subject)
+
     def clear(self, subject: Subject) -> None:
         """Forget what was said about a subject."""
         self._texts.pop(subject, None)

@@ -1,7 +1,9 @@
 """Where a running mesh keeps its sockets, logs and lock, and the lock that lets one run at a time."""
 
+import contextlib
 import fcntl
 import os
+import shutil
 from pathlib import Path
 from typing import Final
 
@@ -64,6 +66,16 @@ class StateDirectory:
         return self.root / "xds.sock"
 
     @property
+    def pods(self) -> Path:
+        """Volumes and logs of pods."""
+        return self.root / "pods"
+
+    @property
+    def mount_point(self) -> Path:
+        """Where pods' root file systems are put together, each in a mount namespace of its own; here it is empty."""
+        return self.root / "root"
+
+    @property
     def log(self) -> Path:
         """What the supervisor itself says."""
         return self.root / "supervisor.log"
@@ -107,6 +119,22 @@ class StateDirectory:
             return
         if os.geteuid() not in (0, owner) and owner != 0:
             raise OfAnotherUser(f"{self.root} belongs to another user (uid {owner}); name another with --state-dir")
+
+    def sweep(self) -> None:
+        """Remove what a mesh leaves, even one that was killed; the lock and the log stay. Only for who has the lock."""
+        shutil.rmtree(self.pods, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self.mount_point.rmdir()
+        for path in (self.api_socket, self.xds_socket):
+            path.unlink(missing_ok=True)
+
+    def sweep_unless_held(self) -> None:
+        """Remove what a mesh that was killed has left; nothing where there is none, or one runs."""
+        if self.lock.exists():
+            with contextlib.suppress(AlreadyRunning):
+                lock = self.acquire()
+                self.sweep()
+                lock.release()
 
     def is_closed(self) -> bool:
         """Whether it is there, or may be, and not for this user."""

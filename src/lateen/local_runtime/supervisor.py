@@ -9,7 +9,7 @@ import contextlib
 import os
 import shutil
 import signal
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any, Final
 import msgspec
 
 import lateen
+from lateen.config.kinds.gateway import Gateway
 from lateen.config.objects import ObjectRef
 from lateen.local_runtime import preflight
 from lateen.local_runtime.api.server import ApiServer
@@ -37,7 +38,7 @@ from lateen.local_runtime.network.relay import Relay
 from lateen.local_runtime.network.service_rules import ServiceRule
 from lateen.local_runtime.notices import Notices
 from lateen.local_runtime.objects.store import ObjectStore
-from lateen.local_runtime.plan.published import DEFAULT, Publish, gateway_pods
+from lateen.local_runtime.plan.published import DEFAULT, Publish, gateway_pods, leads_nowhere
 from lateen.local_runtime.plan.workloads import Json
 from lateen.local_runtime.pods import images
 from lateen.local_runtime.pods.commands import write_commands
@@ -100,7 +101,7 @@ class Supervisor:
         state = self._settings.state
         lock = state.acquire()
         try:
-            _sweep(state)
+            state.sweep()
             check_paths(self._settings.paths)
             preflight.check(self._settings.users)
             self._remarks.replace("users", self._settings.users.remarks())
@@ -116,7 +117,7 @@ class Supervisor:
                 await self._control_plane.close()
                 await sandboxes.close()
         finally:
-            _sweep(state)
+            state.sweep()
             lock.release()
 
     def shut_down(self) -> None:
@@ -138,8 +139,15 @@ class Supervisor:
             "published": [publish.url for publish in self._settings.publish],
             "refused": [*self._refused, *map(self._placed, remarks.refused)],
             "problems": [*self._notices, *map(self._placed, remarks.problems)],
-            "notices": list(self._remarks),
+            "notices": [*self._remarks, *self._unheard()],
         }
+
+    def _unheard(self) -> Iterator[str]:
+        """Published addresses at which nobody answers yet."""
+        gateways = (stored.raw for stored in self._store.list(Gateway.GROUP, Gateway.KIND))
+        if leads_nowhere(gateways, (stored.raw for stored in self._store.list("", "Pod"))):
+            for publish in self._settings.publish:
+                yield f"{publish.url}: there is no Gateway yet, so connections are closed"
 
     def _placed(self, remark: Remark) -> str:
         """A remark with where its object was written."""
@@ -248,9 +256,9 @@ class Supervisor:
             catalogue=catalogue,
             lookup=lookup,
             host=_this_host(self._settings.users),
-            pods_directory=self._settings.state.root / "pods",
+            pods_directory=self._settings.state.pods,
             control_socket=self._settings.state.xds_socket,
-            notice=self._notices.add,
+            notices=self._notices,
             clock=Clock(_now),
         )
 
@@ -338,10 +346,3 @@ def _this_host(users: Users) -> Host:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _sweep(state: StateDirectory) -> None:
-    """Remove what a mesh leaves in its state directory, even one that was killed; the lock and the log stay."""
-    shutil.rmtree(state.root / "pods", ignore_errors=True)
-    for path in (state.api_socket, state.xds_socket):
-        path.unlink(missing_ok=True)

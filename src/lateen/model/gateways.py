@@ -13,6 +13,14 @@ from lateen.incremental.tables import Index
 from lateen.model.mesh import Diagnostic, Mesh
 
 _PRIVILEGED_BELOW = 1024
+_PORTS_OF_PROXIES = {
+    15000: "Envoy's administration",
+    15020: "the proxy's agent",
+    15021: "the readiness of the proxy",
+    15053: "the DNS of the proxy",
+    15090: "Envoy's metrics",
+}
+"""What a gateway's own proxy listens on. The ports of interception (15001, 15006, 15008) are free in a gateway."""
 _EVERY_ADDRESS = (None, "", "0.0.0.0", "::")
 
 
@@ -71,7 +79,7 @@ def gateway_ports(
     """What a gateway with these labels opens, by port.
 
     `targets` maps a port of the Service in front of it to the port behind: a server with that number listens there, any
-    other on its own number. A port below 1024 is left out where the pod may not bind it.
+    other on its own number. A port of the proxy itself is left out, and one below 1024 where the pod may not bind it.
     """
     numbers: dict[tuple[int, str], int] = {}
     shared: dict[tuple[int, str], list[GatewayServer]] = {}
@@ -85,6 +93,9 @@ def gateway_ports(
                 continue
             number = server.port.number
             place = (targets.get(number, number), "" if server.bind in _EVERY_ADDRESS else server.bind or "")
+            if (owner := _PORTS_OF_PROXIES.get(place[0])) is not None:
+                _report_taken(mesh, ref, index, place[0], owner)
+                continue
             if unprivileged and place[0] < _PRIVILEGED_BELOW:
                 continue
             numbers.setdefault(place, number)
@@ -100,3 +111,8 @@ def _is_plain_http(protocol: str) -> bool:
 def _report_protocol(mesh: Mesh, ref: ObjectRef, index: int, protocol: str) -> None:
     message = f"{protocol} is not served yet and the port stays closed; HTTP, HTTP2, GRPC and GRPC-WEB are"
     mesh.report(Diagnostic(ref, f"spec.servers[{index}].port.protocol", message, "gateway-protocol"))
+
+
+def _report_taken(mesh: Mesh, ref: ObjectRef, index: int, port: int, owner: str) -> None:
+    message = f"{port} is the port of {owner} and is not opened for others; choose another"
+    mesh.report(Diagnostic(ref, f"spec.servers[{index}].port.number", message, "gateway-port"))

@@ -10,6 +10,7 @@ from lateen.config.objects import ObjectRef
 from lateen.model import http_rules
 from lateen.model.mesh import Diagnostic, Mesh
 from lateen.model.services import Service, ServicePort
+from lateen.model.traffic_policy import written_policies
 
 CODE = "without-effect"
 _NOT_YET = "has no effect yet"
@@ -39,14 +40,11 @@ def report_rule(mesh: Mesh, rule: tuple[ObjectRef, ...]) -> None:
         found = mesh.get(DestinationRule, ref)
         if found is None:
             continue
-        _report_policy(mesh, ref, "spec.trafficPolicy", found.spec.traffic_policy)
-        for index, subset in enumerate(found.spec.subsets):
-            _report_policy(mesh, ref, f"spec.subsets[{index}].trafficPolicy", subset.traffic_policy)
+        for path, policy in written_policies(found):
+            _report_policy(mesh, ref, path, policy)
 
 
-def _report_policy(mesh: Mesh, ref: ObjectRef, path: str, policy: TrafficPolicy | PortTrafficPolicy | None) -> None:
-    if policy is None:
-        return
+def _report_policy(mesh: Mesh, ref: ObjectRef, path: str, policy: TrafficPolicy | PortTrafficPolicy) -> None:
     if policy.tls is not None and policy.tls.mode is not ClientTLSMode.DISABLE:
         mesh.report(Diagnostic(ref, f"{path}.tls", f"{_NOT_YET}: connections are not encrypted", CODE))
     locality = policy.load_balancer.locality_lb_setting if policy.load_balancer is not None else None
@@ -62,5 +60,3 @@ def _report_policy(mesh: Mesh, ref: ObjectRef, path: str, policy: TrafficPolicy 
         blocks = {"tunnel": policy.tunnel, "proxyProtocol": policy.proxy_protocol}
         for written in (name for name, block in blocks.items() if block is not None):
             mesh.report(Diagnostic(ref, f"{path}.{written}", _NOT_YET, CODE))
-        for index, at_port in enumerate(policy.port_level_settings):
-            _report_policy(mesh, ref, f"{path}.portLevelSettings[{index}]", at_port)

@@ -4,7 +4,7 @@ A lookup resolves to a `Rule`, the references of the objects that are merged, so
 share what is computed from them. Source of lookup order and layers: Istio, DestinationRule; `exportTo`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -231,3 +231,15 @@ def _subset_over(outer: TrafficPolicy, inner: TrafficPolicy, port: int | None) -
         proxy_protocol=inner.proxy_protocol or outer.proxy_protocol,
         retry_budget=inner.retry_budget or outer.retry_budget,
     )
+
+
+def written_policies(rule: DestinationRule) -> Iterator[tuple[str, TrafficPolicy | PortTrafficPolicy]]:
+    """Every policy of a DestinationRule as it is written, for the host, its subsets and ports, with its path."""
+    written = {
+        f"spec.subsets[{index}].trafficPolicy": subset.traffic_policy for index, subset in enumerate(rule.spec.subsets)
+    }
+    for path, policy in {"spec.trafficPolicy": rule.spec.traffic_policy, **written}.items():
+        if policy is not None:
+            yield path, policy
+            for index, at_port in enumerate(policy.port_level_settings):
+                yield f"{path}.portLevelSettings[{index}]", at_port

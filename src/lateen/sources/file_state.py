@@ -1,15 +1,15 @@
 """What a set of files says, as a pure state machine: texts in, the difference out.
 
 A file that cannot be read or parsed keeps all its objects; a document that is wrong keeps the last good version of its
-object. Chunks whose text did not change are not parsed again.
+object. Where it does not even say which object it is, the file keeps all that it has not given a new version. Chunks
+whose text did not change are not parsed again.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final
 
 import msgspec
 
-from lateen.config.decode import DEFAULT_NAMESPACE, Decoded, Invalid, UnknownKind, decode, similar_kind
+from lateen.config.decode import DEFAULT_NAMESPACE, Decoded, Decoder, Invalid, UnknownKind, Untyped, decode
 from lateen.config.documents import Chunk, Malformed, YamlDocument, line_of, parse, split
 from lateen.config.objects import ConfigObject, ObjectRef, Origin
 from lateen.config.problems import Notice, Problem, Rejected
@@ -37,8 +37,9 @@ class _File(msgspec.Struct, frozen=True):
 class FileState:
     """The objects of a set of files, and where each is written."""
 
-    def __init__(self, default_namespace: str = DEFAULT_NAMESPACE) -> None:
+    def __init__(self, default_namespace: str = DEFAULT_NAMESPACE, decode: Decoder = decode) -> None:
         self._default_namespace = default_namespace
+        self._decoder = decode
         self._files: dict[str, _File] = {}
         self._in_force: dict[ObjectRef, Document] = {}
         self._notices: dict[Notice, None] = {}
@@ -111,6 +112,7 @@ class FileState:
                 return self._kept(last, Rejected(None, place, "", message))
             readings[chunk.text] = reading
             builder.add(chunk, reading)
+        builder.close(last.documents)
         return _File(tuple(builder.documents), tuple(builder.rejected), tuple(builder.notices), readings)
 
     def _parse(self, text: str) -> _Reading | Malformed:
@@ -122,7 +124,7 @@ class FileState:
     def _decode(self, document: YamlDocument) -> Decoded:
         """A bug that one object brings to light must not cost the others, nor what runs."""
         try:
-            return decode(document.raw, self._default_namespace)
+            return self._decoder(document.raw, self._default_namespace)
         except Exception as error:
             message = f"cannot be read because of a bug in lateen: {type(error).__name__}: {error}"
             return Invalid(None, (Problem((), message),))
@@ -141,6 +143,7 @@ class _FileBuilder:
         self.documents: list[Document] = []
         self.rejected: list[Rejected] = []
         self.notices: list[Notice] = []
+        self._unnamed = False
 
     def add(self, chunk: Chunk, reading: Iterable[tuple[YamlDocument, Decoded]]) -> None:
         for yaml, decoded in reading:
@@ -148,22 +151,26 @@ class _FileBuilder:
             match decoded:
                 case ConfigObject():
                     self.documents.append(Document(decoded.ref, yaml.raw, decoded, origin))
+                case Untyped(ref):
+                    self.documents.append(Document(ref, yaml.raw, None, origin))
                 case UnknownKind(ref):
                     self.documents.append(Document(ref, yaml.raw, None, origin))
                     self.notices.append(Notice(ref, origin, _unknown(decoded)))
                 case Invalid(ref):
                     self._refuse(chunk, yaml, decoded, origin)
+                    self._unnamed |= ref is None
                     if ref is not None and ref in self._in_force:
                         self.documents.append(self._in_force[ref])
+
+    def close(self, before: Iterable[Document]) -> None:
+        """All documents were added. Any of those `before` may be what a refused one that names no object stands for."""
+        if self._unnamed:
+            written = {document.ref for document in self.documents}
+            self.documents += (document for document in before if document.ref not in written)
 
     def _refuse(self, chunk: Chunk, yaml: YamlDocument, invalid: Invalid, origin: Origin) -> None:
         self.rejected += invalid.rejections(origin, lambda path: chunk.above + line_of(chunk.text, yaml, path))
 
 
-NOT_READ: Final = "is not a kind the mesh reads"
-
-
 def _unknown(unknown: UnknownKind) -> str:
-    near = similar_kind(unknown)
-    hint = f"; did you mean `{near}`?" if near else ""
-    return f"`{unknown.ref.kind}` of `{unknown.api_version}` {NOT_READ}; it has no effect{hint}"
+    return f"`{unknown.ref.kind}` of `{unknown.api_version}` is not a kind the mesh reads; it has no effect"

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 from watchfiles import awatch
 
-from lateen.config.decode import DEFAULT_NAMESPACE
+from lateen.config.decode import DEFAULT_NAMESPACE, Decoder, decode
 from lateen.config.objects import ObjectRef, Origin
 from lateen.config.problems import Notice, Rejected
 from lateen.sources.documents import Document, Update
@@ -49,11 +49,13 @@ class _Stamp(msgspec.Struct, frozen=True):
 class WatchedFiles:
     """Some paths, and what was last read from them."""
 
-    def __init__(self, paths: Sequence[Path], default_namespace: str = DEFAULT_NAMESPACE) -> None:
+    def __init__(
+        self, paths: Sequence[Path], default_namespace: str = DEFAULT_NAMESPACE, decode: Decoder = decode
+    ) -> None:
         self.paths = tuple(paths)
         self._directories = tuple(path for path in paths if path.is_dir())
         self._gone: tuple[Path, ...] = ()
-        self._state = FileState(default_namespace)
+        self._state = FileState(default_namespace, decode)
         self._stamps: dict[str, _Stamp] = {}
 
     @property
@@ -89,9 +91,9 @@ class WatchedFiles:
         return any(stamp.size and not (found.get(name) and found[name].size) for name, stamp in self._stamps.items())
 
 
-def load(paths: Sequence[Path], default_namespace: str = DEFAULT_NAMESPACE) -> Loaded:
+def load(paths: Sequence[Path], default_namespace: str = DEFAULT_NAMESPACE, decode: Decoder = decode) -> Loaded:
     """Read files and directories once. A path that is not there is a rejection, a directory without files a notice."""
-    files = WatchedFiles(paths, default_namespace)
+    files = WatchedFiles(paths, default_namespace, decode)
     update = files.refresh()
     missing = tuple(
         Rejected(None, Origin(str(path)), "", "no such file or directory") for path in paths if not path.exists()

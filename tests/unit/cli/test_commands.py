@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from support.api_server import Served, web_pod
+from support.workloads import workload
 
 from lateen.cli.__main__ import main
 from lateen.config.objects import ObjectRef
@@ -45,7 +46,7 @@ def lateen(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> Lateen:
     """Runs a command beside the server: exit code, output, errors."""
 
     async def run(command: str, *arguments: str) -> tuple[int, str, str]:
-        argv = [command, "--state-dir", str(tmp_path), *arguments]
+        argv = [*command.split(), "--state-dir", str(tmp_path), *arguments]
         code = await asyncio.to_thread(main, argv)
         out, err = capfdbinary.readouterr()
         return code, out.decode(), err.decode()
@@ -54,7 +55,9 @@ def lateen(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> Lateen:
 
 
 async def test_ps(served: Served, lateen: Lateen) -> None:
-    served.program.proxies = [{"proxy": "web.default", "resources": {"t": {"sent": "n1", "acked": "n1"}}}]
+    served.program.proxies = [
+        {"proxy": "web.default", "resources": {"t": {"sent": "n1", "acked": "n1", "synced": True}}}
+    ]
     code, out, _ = await lateen("ps")
     assert code == 0
     header, row = (line.split() for line in out.splitlines())
@@ -99,6 +102,20 @@ async def test_apply_delete_and_what_is_refused(served: Served, lateen: Lateen, 
     assert (code, out.splitlines()) == (1, ['wombat.example.com "w" deleted', 'configmap "good" deleted'])
 
 
+async def test_what_an_api_server_would_refuse_is_not_stored(served: Served, lateen: Lateen, tmp_path: Path) -> None:
+    file = tmp_path / "mesh.yaml"
+    job = workload("Job")
+    file.write_text(yaml.dump(job))
+    assert (await lateen("apply", "-f", str(file), "--dry-run"))[::2] == (0, "")
+    del job["spec"]["template"]["spec"]["restartPolicy"]
+    file.write_text(yaml.dump(job))
+    for dry_run in ((), ("--dry-run",)):
+        code, out, err = await lateen("apply", "-f", str(file), *dry_run)
+        assert (code, out) == (1, "")
+        assert "Job default/web: spec.template.spec.restartPolicy: `Always` is not for a Job" in err
+    assert not served.store.list("batch", "Job")
+
+
 async def test_delete_by_name(served: Served, lateen: Lateen) -> None:
     for name in ("a", "b"):
         served.put({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": {}})
@@ -107,6 +124,28 @@ async def test_delete_by_name(served: Served, lateen: Lateen) -> None:
     assert (await lateen("delete", "svc", "a"))[::2] == (1, 'Error: services "a" not found\n')
     assert (await lateen("delete", "svc", "a", "--ignore-not-found"))[0] == 0
     assert (await lateen("delete", "wombat", "a"))[::2] == (1, "Error: there is no kind 'wombat'\n")
+
+
+async def test_proxy_status_takes_pods_by_their_workload_and_service(served: Served, lateen: Lateen) -> None:
+    served.put(workload())
+    spec = {"selector": {"app": "web"}, "ports": [{"port": 80}]}
+    served.put({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": spec})
+    served.program.proxies = [{"proxy": "web.default"}, {"proxy": "other.default"}]
+    for text in ("web", "deploy/web", "svc/web", "pod/web"):
+        assert json.loads((await lateen("proxy-status", text, "-o", "json"))[1]) == [{"proxy": "web.default"}]
+    code, _, err = await lateen("proxy-status", "deploy/nobody")
+    assert (code, err) == (1, "Error: there is no Deployment 'nobody'; there are: web.default\n")
+
+
+async def test_a_pod_without_envoy_is_told_as_one(served: Served, lateen: Lateen) -> None:
+    for command in ("proxy-config cluster", "proxy-config endpoint", "proxy-status"):
+        _, _, err = await lateen(command, "web")
+        assert err == "Error: pod default/web has no Envoy: no sidecar was injected into it\n"
+    pod = web_pod()
+    pod["spec"]["containers"][0]["env"] = [{"name": "GRPC_XDS_BOOTSTRAP", "value": "/etc/bootstrap.json"}]
+    served.put(pod)
+    _, _, err = await lateen("proxy-status", "web")
+    assert err == "Error: pod default/web has no Envoy: it is a gRPC client that speaks xDS itself\n"
 
 
 async def test_version_tells_what_runs(served: Served, lateen: Lateen) -> None:

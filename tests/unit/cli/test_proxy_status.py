@@ -15,6 +15,7 @@ LDS = "type.googleapis.com/envoy.config.listener.v3.Listener"
     [
         (None, "IGNORED"),
         ({"synced": False}, "NOT SENT"),
+        ({"synced": True}, "SYNCED"),
         ({"synced": True, "sent": "3", "acked": "3", "sentTime": SENT}, "SYNCED (42s)"),
         ({"synced": False, "sent": "3", "acked": "2", "sentTime": SENT}, "STALE (42s)"),
         ({"synced": False, "sent": "3", "acked": "2", "sentTime": SENT, "lastError": "no"}, "ERROR (42s)"),

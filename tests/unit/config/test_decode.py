@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lateen.config.decode import Decoded, Invalid, UnknownKind, decode, encode, similar_kind
+from lateen.config.decode import Decoded, Invalid, UnknownKind, decode, encode
 from lateen.config.kinds.deployment import Deployment
 from lateen.config.kinds.destination_rule import DestinationRule, SimpleLB
 from lateen.config.kinds.namespace import Namespace
@@ -173,13 +173,41 @@ def test_namespaces() -> None:
     assert cluster_wide.ref == ObjectRef("", "Namespace", "", "reviews")
 
 
-def test_a_kind_that_is_not_read_is_no_error_and_a_near_one_is_named() -> None:
-    found = decode(istio("VirtualServce", {"anything": 1}))
-    assert isinstance(found, UnknownKind)
-    assert similar_kind(found) == "VirtualService"
-    other = decode({"apiVersion": "kustomize.config.k8s.io/v1", "kind": "Kustomization"})
-    assert isinstance(other, UnknownKind)
-    assert similar_kind(other) is None
+@pytest.mark.parametrize(
+    ("api_version", "kind", "problem"),
+    [
+        ("apps/v1", "Deplyment", {"kind": "`apps/v1` has no `Deplyment`; did you mean `Deployment`?"}),
+        ("apps/v1", "StatefullSet", {"kind": "`apps/v1` has no `StatefullSet`; did you mean `StatefulSet`?"}),
+        ("v1", "service", {"kind": "`v1` has no `service`; did you mean `Service`?"}),
+        ("app/v1", "Deployment", {"apiVersion": "`app/v1` has no Deployment; did you mean `apps/v1`?"}),
+        ("v1", "Deployment", {"apiVersion": "`v1` has no Deployment; did you mean `apps/v1`?"}),
+        (
+            "networking.isto.io/v1",
+            "VirtualServce",
+            {"kind": "`networking.isto.io/v1` has no `VirtualServce`; did you mean `VirtualService` of "
+             "`networking.istio.io/v1`?"},
+        ),
+    ],
+)  # fmt: skip
+def test_a_slip_in_a_kind_or_group_is_an_error(api_version: str, kind: str, problem: dict[str, str]) -> None:
+    assert problems(decode({"apiVersion": api_version, "kind": kind, "metadata": {"name": "x"}})) == problem
+
+
+@pytest.mark.parametrize(
+    ("api_version", "kind"),
+    [
+        ("kustomize.config.k8s.io/v1", "Kustomization"),
+        ("serving.knative.dev/v1", "Service"),
+        ("gateway.networking.k8s.io/v1", "Gateway"),
+        ("gateway.networking.k8s.io/v1alpha2", "TCPRoute"),
+        ("autoscaling.k8s.io/v1", "VerticalPodAutoscaler"),
+        ("extensions/v1beta1", "Ingress"),
+        ("apps/v1", "StatefulSet"),
+        ("v1", "Config"),
+    ],
+)
+def test_a_kind_that_is_plainly_others_is_no_error(api_version: str, kind: str) -> None:
+    assert isinstance(decode({"apiVersion": api_version, "kind": kind, "metadata": {"name": "x"}}), UnknownKind)
 
 
 def test_an_object_that_does_not_say_what_it_is() -> None:

@@ -74,6 +74,14 @@ def test_an_acceptance_ends_a_refusal_and_so_does_leaving() -> None:
         assert refusals.standing() == []
 
 
+def test_several_errors_of_an_envoy_are_told_in_one_line() -> None:
+    mesh = world()
+    refusals = Refusals(mesh.mesh)
+    refusals.refused(CLIENT.id, Refused(ROUTE, REFUSED.names, REFUSED.versions, "a: no\n b: neither\n"), routes(mesh))
+    assert all(each.message.endswith("in force: a: no; b: neither") for each in refusals.diagnostics())
+    assert refusals.diagnostics()
+
+
 def test_equal_refusals_are_told_once() -> None:
     mesh = world()
     other = proxy("other", "198.18.0.3")

@@ -60,3 +60,21 @@ def test_a_place_that_another_user_made_is_refused(monkeypatch: pytest.MonkeyPat
 
 def test_a_place_that_is_not_there_is_nobodys(tmp_path: Path) -> None:
     StateDirectory(tmp_path / "nothing").check_owner()
+
+
+def test_what_a_killed_mesh_leaves_is_swept_unless_one_runs(tmp_path: Path) -> None:
+    state = StateDirectory(tmp_path / "state")
+    state.sweep_unless_held()
+    assert not state.root.exists()
+    lock = state.acquire()
+    (state.pods / "web" / "volumes").mkdir(parents=True)
+    state.mount_point.mkdir()
+    state.log.touch()
+    for socket in (state.api_socket, state.xds_socket):
+        socket.touch()
+    before = sorted(state.root.iterdir())
+    state.sweep_unless_held()
+    assert sorted(state.root.iterdir()) == before
+    lock.release()  # as the kernel does it for a process that is killed
+    state.sweep_unless_held()
+    assert sorted(state.root.iterdir()) == [state.lock, state.log]

@@ -63,3 +63,13 @@ def test_a_protocol_that_is_not_served_is_said_and_opens_nothing() -> None:
         "Gateway default/a: spec.servers[0].port.protocol: TCP is not served yet and the port stays closed; "
         "HTTP, HTTP2, GRPC and GRPC-WEB are"
     ]
+
+
+def test_a_port_of_the_proxy_itself_is_said_and_not_opened() -> None:
+    world = World(gateway("a", 15021), gateway("b", 15001))
+    world.connect(proxy("edge", router=True, **LABELS))
+    assert ports(world) == [(15001, 15001, 1)]
+    assert [str(d) for d in world.mesh.diagnostics()] == [
+        "Gateway default/a: spec.servers[0].port.number: 15021 is the port of the readiness of the proxy and is not "
+        "opened for others; choose another"
+    ]

@@ -133,9 +133,27 @@ def test_an_object_moves_from_one_file_to_another(files: Files) -> None:
 
 
 def test_a_kind_that_is_not_read_is_a_document_and_a_notice(files: Files) -> None:
-    update = files.write("a.yaml", "apiVersion: networking.istio.io/v1\nkind: Gatewy\nmetadata: {name: g}\n")
-    assert [(d.ref.kind, d.object) for d in update.changed] == [("Gatewy", None)]
-    assert "did you mean `Gateway`" in update.notices[0].message
+    update = files.write("a.yaml", "apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {name: g}\n")
+    assert [(d.ref.kind, d.object) for d in update.changed] == [("WasmPlugin", None)]
+    assert "is not a kind the mesh reads" in update.notices[0].message
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (service("x").replace("Service", "Servce"), "a.yaml:3: kind: `v1` has no `Servce`; did you mean `Service`?"),
+        (service("x").replace("v1", ""), "a.yaml:2: apiVersion: missing; every object needs it"),
+    ],
+)
+def test_a_document_that_names_no_object_lets_nothing_go(files: Files, wrong: str, message: str) -> None:
+    """It may be any of those that the file had before."""
+    files.write("a.yaml", service("x") + service("w") + service("z"))
+    update = files.write("a.yaml", wrong + service("w", 81))
+    assert names(update) == (["w"], [], [])
+    assert [str(problem) for problem in update.rejected] == [message]
+    assert set(files.in_force()) == {"x", "w", "z"}
+    assert names(files.write("a.yaml", wrong + service("w", 82))) == (["w"], [], [])
+    assert names(files.write("a.yaml", service("x") + service("w", 82))) == ([], ["z"], [])
 
 
 def test_a_changed_file_costs_only_its_changed_documents(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:

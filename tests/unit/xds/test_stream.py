@@ -1,11 +1,12 @@
 import pytest
 
 from lateen.xds.grpc.status import CallError, Status
-from lateen.xds.resource import CLUSTER, ENDPOINT, LISTENER, Offer, Resource
+from lateen.xds.resource import CLUSTER, ENDPOINT, LISTENER, ROUTE, Offer, Resource
 from lateen.xds.stream import MOST_TYPES, Accepted, AdsStream, Refused, Subscribed
 from lateen.xds.subscription import Edit, Names
 from lateen.xds.update import Updates
 from lateen.xds.variant import DELTA, VARIANTS, Request, Variant
+from lateen.xds.wire import version_text
 
 
 def offer(**contents: str) -> Offer:
@@ -72,6 +73,18 @@ def test_an_acceptance_tells_whether_anything_of_the_type_is_still_refused(bad: 
     answer()
     assert isinstance(answers[-1], Accepted)
     assert answers[-1].clean
+
+
+def test_a_client_that_came_back_with_what_is_offered_is_in_sync_though_nothing_was_sent() -> None:
+    offered = offer(a="1")
+    stream = AdsStream(DELTA, Updates())
+    stream.offer({ROUTE: offered})
+    held = {"a": version_text(next(iter(offered)).version)}
+    stream.receive(Request(ROUTE, Edit(frozenset({"a"}), held=held), "", None))
+    status = stream.status()[ROUTE]
+    assert (status.nonce_sent, status.synced) == ("", True)
+    stream.offer({ROUTE: offer(a="2")})
+    assert not stream.status()[ROUTE].synced
 
 
 def test_status_tells_sent_and_accepted_apart() -> None:

@@ -9,8 +9,8 @@ import msgspec
 
 from lateen.cli.connection import mesh
 from lateen.cli.output import Failure
-from lateen.cli.pod_arguments import resolve
-from lateen.local_runtime.api.client import object_path
+from lateen.cli.pod_arguments import resolve, without_envoy
+from lateen.local_runtime.api.client import ApiFailure, object_path
 
 Json = dict[str, Any]
 
@@ -45,9 +45,15 @@ class Source(msgspec.Struct, frozen=True):
         if self.pod is None:
             raise Failure("name a pod, or a file with --file")
         with mesh(self.state_dir) as client:
-            pod = resolve(client, self.pod, self.namespace)["metadata"]
-            target = object_path("v1", "pods", pod["namespace"], f"{pod['name']}:{self.admin_port}", "proxy")
-            return client.get(f"{target}/{path}")
+            pod = resolve(client, self.pod, self.namespace)
+            meta = pod["metadata"]
+            target = object_path("v1", "pods", meta["namespace"], f"{meta['name']}:{self.admin_port}", "proxy")
+            try:
+                return client.get(f"{target}/{path}")
+            except ApiFailure as error:
+                if (reason := without_envoy(pod)) is None:
+                    raise
+                raise Failure(f"pod {meta['namespace']}/{meta['name']} has no Envoy: {reason}") from error
 
 
 def _read(path: Path) -> str:

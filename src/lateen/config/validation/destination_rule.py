@@ -25,6 +25,8 @@ from lateen.config.values import Duration, TcpKeepalive
 _HASH_KEYS = ("http_header_name", "http_cookie", "use_source_ip", "http_query_parameter_name")
 _PERCENT = 100
 _MAX_TABLE_SIZE = 5_000_011
+_MAX_RING_SIZE = 8 << 20
+"""What Envoy takes."""
 _MAX_KEEPALIVE = Duration(seconds=32767)
 _SECOND = Duration(seconds=1)
 _MAX_PROBES = 127
@@ -118,6 +120,10 @@ def _consistent_hash(path: Path, hashed: ConsistentHashLB) -> Iterator[Problem]:
         yield Problem((*path, "httpQueryParameterName"), "must not be empty; name a parameter of the query")
     if hashed.http_cookie:
         yield from _cookie((*path, "httpCookie"), hashed.http_cookie)
+    if hashed.ring_hash:
+        at = (*path, "ringHash", "minimumRingSize")
+        yield from names.check(at, _not_a_ring_size(hashed.ring_hash.minimum_ring_size))
+    yield from names.check((*path, "minimumRingSize"), _not_a_ring_size(hashed.minimum_ring_size))
     if hashed.maglev and hashed.maglev.table_size:
         yield from names.check((*path, "maglev", "tableSize"), _not_a_table_size(hashed.maglev.table_size))
 
@@ -129,6 +135,10 @@ def _cookie(path: Path, cookie: HTTPCookie) -> Iterator[Problem]:
         at = (*path, "attributes", position)
         yield from names.check((*at, "name"), names.not_a_header(attribute.name))
         yield from names.check((*at, "value"), names.not_one_line(attribute.value))
+
+
+def _not_a_ring_size(size: int | None) -> str | None:
+    return f"{size} is too large; use at most {_MAX_RING_SIZE}" if size and size > _MAX_RING_SIZE else None
 
 
 def _not_a_table_size(size: int) -> str | None:

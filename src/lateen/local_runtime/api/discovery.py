@@ -2,7 +2,8 @@
 
 from typing import Any, Final
 
-from lateen.local_runtime.objects.resource_types import ResourceType, ResourceTypes
+from lateen.config.known_types import ResourceType
+from lateen.local_runtime.objects.resource_types import ResourceTypes
 
 Json = dict[str, Any]
 

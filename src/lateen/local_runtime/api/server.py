@@ -34,7 +34,7 @@ class Program(Protocol):
     """What the server asks of the program it is part of, where Kubernetes has no object for it."""
 
     async def info(self) -> Json:
-        """`pid`, `controlPlane` (`pid`, 0 while it is away, and `restarts`), `version`, `started` (RFC 3339),
+        """`pid`, `controlPlane` (`pid`, null while it is away, and `restarts`), `version`, `started` (RFC 3339),
         `published` (URLs), and texts: `refused` (written and not in force), `problems` (in force, and not as its author
         will have meant it), `notices` (what keeps nothing from working).
         """

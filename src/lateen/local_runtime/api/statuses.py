@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from lateen.config.known_types import ResourceType
 from lateen.config.objects import ObjectRef
 from lateen.config.problems import render
-from lateen.local_runtime.objects.resource_types import ResourceType
 from lateen.local_runtime.objects.store import InvalidObject, described
 
 Json = dict[str, Any]

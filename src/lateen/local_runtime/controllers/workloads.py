@@ -9,8 +9,7 @@ from lateen.local_runtime.notices import Notices
 from lateen.local_runtime.objects.deletion import delete
 from lateen.local_runtime.objects.store import Event, InvalidObject, ObjectStore, StoredObject
 from lateen.local_runtime.plan.availability import soonest
-from lateen.local_runtime.plan.kinds import KINDS, WorkloadKind, kind_of, mistakes, owner_of
-from lateen.local_runtime.plan.step import Step
+from lateen.local_runtime.plan.kinds import KINDS, WorkloadKind, kind_of, owner_of
 from lateen.local_runtime.plan.workloads import Json
 from lateen.local_runtime.pods.pods import Pods
 
@@ -85,13 +84,10 @@ class WorkloadController:
                 self._end(ref.namespace, pod["metadata"]["name"])
             return
         now = self._clock.now()
-        failures, step = mistakes(stored.raw, kind), Step()
-        if not failures:
-            step = kind.next_step(stored.raw, self._pods_of(ref), self._pods.names(ref.namespace), now)
-            for name in step.delete:
-                self._end(ref.namespace, name)
-            for name in step.create:
-                failures += self._make(stored, kind, name)
+        step = kind.next_step(stored.raw, self._pods_of(ref), self._pods.names(ref.namespace), now)
+        for name in step.delete:
+            self._end(ref.namespace, name)
+        failures = [failure for name in step.create for failure in self._make(stored, kind, name)]
         self._notices.replace(ref, failures)
         status = kind.status(stored.raw, self._pods_of(ref), failures, now)
         removal = kind.until_removal(self._store.put_status(ref, status).raw, now)

@@ -11,15 +11,14 @@ import logging
 import socket
 import struct
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Final, Self
 
 from lateen.local_runtime.errors import PortInUse, PortReserved
 from lateen.local_runtime.network.network import MeshNetwork
+from lateen.xds.port_owner import by_whom
 
 ChooseTarget = Callable[[], Awaitable[tuple[str, int] | None]]
 
-_LISTENING: Final = "0A"
 _CHUNK: Final = 65536
 _log = logging.getLogger(__name__)
 
@@ -52,7 +51,7 @@ class Relay:
                 ) from None
             if error.errno != errno.EADDRINUSE:
                 raise
-            raise PortInUse(f"{host}:{port} is taken{_by_whom(port)}; publish another port with --publish") from None
+            raise PortInUse(f"{host}:{port} is taken{by_whom(port)}; publish another port with --publish") from None
         relay.port = relay._server.sockets[0].getsockname()[1]
         return relay
 
@@ -119,29 +118,3 @@ def _reset(writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
-
-
-def _by_whom(port: int) -> str:
-    """ " by nginx (pid 71)", or nothing where it cannot be seen."""
-    inodes = {inode for name in ("tcp", "tcp6") for inode in _listening_inodes(Path("/proc/net") / name, port)}
-    wanted = {f"socket:[{inode}]" for inode in inodes}
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit() and wanted and _has_open(process, wanted):
-            with contextlib.suppress(OSError):
-                return f" by {(process / 'comm').read_text().strip()} (pid {process.name})"
-    return ""
-
-
-def _listening_inodes(table: Path, port: int) -> set[str]:
-    try:
-        rows = [line.split() for line in table.read_text().splitlines()[1:]]
-    except OSError:
-        return set()
-    return {row[9] for row in rows if row[3] == _LISTENING and int(row[1].rpartition(":")[2], 16) == port}
-
-
-def _has_open(process: Path, wanted: set[str]) -> bool:
-    try:
-        return any(str(entry.readlink()) in wanted for entry in (process / "fd").iterdir())
-    except OSError:
-        return False

@@ -17,11 +17,13 @@ from uuid import uuid4
 import msgspec
 
 from lateen.common.labels import Selector
-from lateen.config.decode import Invalid, UnknownKind, decode
+from lateen.config.decode import Invalid, UnknownKind, Untyped
+from lateen.config.known_types import ResourceType
 from lateen.config.objects import ConfigObject, ObjectRef, Origin
 from lateen.config.problems import Problem, render
 from lateen.local_runtime.objects.patches import merge
-from lateen.local_runtime.objects.resource_types import ResourceType, ResourceTypes, defined_by
+from lateen.local_runtime.objects.reading import decode
+from lateen.local_runtime.objects.resource_types import ResourceTypes, defined_by
 
 Json = dict[str, Any]
 
@@ -86,7 +88,7 @@ def described(problem: Problem) -> str:
 def typed(raw: Json, origin: Origin) -> ConfigObject | None:
     """A raw object as the mesh reads it: the decoder that stores use."""
     match decode(raw):
-        case UnknownKind():
+        case UnknownKind() | Untyped():
             return None
         case Invalid(ref, problems):
             raise InvalidObject(ref or ObjectRef("", str(raw.get("kind") or "object"), "", ""), problems, origin)

@@ -23,15 +23,6 @@ from lateen.local_runtime.pods.status import timestamp
 _INDEX: Final = "batch.kubernetes.io/job-completion-index"
 _FIRST_DELAY: Final = 10.0
 _LONGEST_DELAY: Final = 360.0
-_POLICIES: Final = ("Never", "OnFailure")
-
-
-def problems(job: Json) -> list[str]:
-    """What is wrong with a Job beyond what is wrong with any workload."""
-    policy = ((job["spec"].get("template") or {}).get("spec") or {}).get("restartPolicy")
-    if policy in _POLICIES:
-        return []
-    return [f"spec.template.spec.restartPolicy: {policy or 'Always'} is not for a Job; write Never or OnFailure"]
 
 
 def initial_names(job: Json) -> tuple[str, ...]:

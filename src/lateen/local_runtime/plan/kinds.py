@@ -10,7 +10,7 @@ from lateen.config.objects import ObjectRef
 from lateen.local_runtime.plan import daemon_sets, jobs, replica_sets, rollout, stateful_sets
 from lateen.local_runtime.plan import workloads as deployments
 from lateen.local_runtime.plan.step import Step
-from lateen.local_runtime.plan.workloads import Json, check_workload, deployment_of, with_pod_defaults
+from lateen.local_runtime.plan.workloads import Json, deployment_of, with_pod_defaults
 
 
 class WorkloadKind(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,8 +23,6 @@ class WorkloadKind(msgspec.Struct, frozen=True, kw_only=True):
     next_step: Callable[[Json, Sequence[Json], Collection[str], datetime], Step]
     status: Callable[[Json, Sequence[Json], Sequence[str], datetime], Json]
     """The workload's status; the texts say why pods could not be made."""
-    problems: Callable[[Json], list[str]] = lambda _: []
-    """What is wrong beyond what is wrong with any workload; field paths first."""
     claims_of: Callable[[Json, str], list[Json]] = lambda _, __: []
     """PersistentVolumeClaims of a pod."""
     until_removal: Callable[[Json, datetime], float | None] = lambda _, __: None
@@ -62,7 +60,6 @@ KINDS: Final[Mapping[tuple[str, str], WorkloadKind]] = {
         pod_of=jobs.pod_of,
         next_step=jobs.next_step,
         status=jobs.status,
-        problems=jobs.problems,
         until_removal=jobs.until_removal,
     ),
 }
@@ -89,11 +86,6 @@ def owner_of(pod: Json) -> ObjectRef | None:
     return None
 
 
-def mistakes(workload: Json, kind: WorkloadKind) -> list[str]:
-    """What would keep its pods from being made; field paths first."""
-    return check_workload(workload) or kind.problems(workload)
-
-
 def plan_pods(workload: Json) -> list[Json]:
     """The pods that a workload or a bare Pod asks for when nothing runs yet, without addresses; others ask for none."""
     if workload.get("kind") == "Pod":
@@ -101,6 +93,6 @@ def plan_pods(workload: Json) -> list[Json]:
         spec = msgspec.json.decode(msgspec.json.encode(workload.get("spec") or {}))
         return [{**workload, "metadata": metadata, "spec": with_pod_defaults(spec)}]
     kind = kind_of(workload)
-    if kind is None or mistakes(workload, kind):
+    if kind is None:
         return []
     return [kind.pod_of(workload, name) for name in kind.initial_names(workload)]

@@ -45,14 +45,23 @@ def parse_publish(text: str) -> Publish:
     return Publish(port, target, str(ip_address(address)))
 
 
+def leads_nowhere(gateways: Iterable[Json], pods: Iterable[Json]) -> bool:
+    """Whether connections are closed for want of a Gateway: there is none, nor a pod of the default gateway."""
+    return not any(gateways) and not any(map(_is_default, pods))
+
+
+def _is_default(pod: Json) -> bool:
+    labels = pod["metadata"].get("labels") or {}
+    return pod["metadata"]["namespace"] == ROOT_NAMESPACE and GATEWAY_LABELS.items() <= labels.items()
+
+
 def gateway_pods(gateways: Iterable[Json], pods: Iterable[Json]) -> Sequence[str]:
     """Addresses of the ready pods that some Gateway selects; those of the default gateway where there is no Gateway."""
     selectors = [s for g in gateways if (s := (g.get("spec") or {}).get("selector"))]
     found = []
     for pod in pods:
         labels = pod["metadata"].get("labels") or {}
-        default = pod["metadata"]["namespace"] == ROOT_NAMESPACE and GATEWAY_LABELS.items() <= labels.items()
-        chosen = any(selector.items() <= labels.items() for selector in selectors) if selectors else default
+        chosen = any(s.items() <= labels.items() for s in selectors) if selectors else _is_default(pod)
         if chosen and is_ready(pod) and "deletionTimestamp" not in pod["metadata"]:
             found.append(str(pod["status"]["podIP"]))
     return sorted(found)

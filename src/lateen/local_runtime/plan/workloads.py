@@ -121,27 +121,6 @@ def deployment_of(pod: Json) -> str | None:
     return None
 
 
-def check_workload(workload: Json) -> list[str]:
-    """What is wrong with a Deployment or its like that would keep its pods from being made; field paths first."""
-    problems = []
-    spec = workload.get("spec") or {}
-    template = spec.get("template") or {}
-    labels = (template.get("metadata") or {}).get("labels") or {}
-    wanted = (spec.get("selector") or {}).get("matchLabels") or {}
-    for key, value in wanted.items():
-        if labels.get(key) != value:
-            problems.append(
-                f"spec.selector.matchLabels.{key}: {value!r} is not what the pod template has ({labels.get(key)!r}); "
-                "the template's labels must match the selector"
-            )
-    if not (template.get("spec") or {}).get("containers"):
-        problems.append("spec.template.spec.containers: a pod needs at least one container")
-    count = spec.get("replicas")
-    if count is not None and (not isinstance(count, int) or count < 0):
-        problems.append(f"spec.replicas: {count!r} is not a number of pods; write 0 or more")
-    return problems
-
-
 def pod_address(pod: Json, taken: Collection[str]) -> str:
     """The address of a pod: the same for the same namespace and name while it is free."""
     meta = pod["metadata"]

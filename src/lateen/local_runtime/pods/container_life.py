@@ -58,6 +58,10 @@ class Pod(Protocol):
         """Tell the user something about the pod."""
         ...
 
+    def blame(self, name: str, reason: str) -> None:
+        """Tell the user why a container is ended, until it is ready again."""
+        ...
+
     def process_of(self, container: Json) -> ProcessSpec:
         """What a container runs; raises what `configured` waits for."""
         ...
@@ -95,6 +99,8 @@ class ContainerLife:
         self._process: ContainerProcess | None = None
         self._terminating = False
         self._succeeded = False
+        self._blamed = ""
+        """Why the process that runs is being ended, where that is not because the pod ends."""
 
     @property
     def holds_others(self) -> bool:
@@ -165,7 +171,7 @@ class ContainerLife:
         finally:
             os.close(log)
         self._process = pod.processes[name] = process
-        self._terminating = False
+        self._terminating, self._blamed = False, ""
         try:
             if self._ending.is_set():
                 await self._kill(process, self._grace)
@@ -175,7 +181,9 @@ class ContainerLife:
             self.attempted.set()
             del pod.processes[name]
         outcome = ended(code, since, self._clock.now())
-        return msgspec.structs.replace(outcome, message=pod.logs.tail(name, restart)) if code else outcome
+        if not code and not self._blamed:
+            return outcome
+        return msgspec.structs.replace(outcome, message=self._blamed or pod.logs.tail(name, restart))
 
     def _waits(self, waiting: Waiting) -> None:
         self._pod.change(self.name, state=waiting)
@@ -262,7 +270,8 @@ class ContainerLife:
             await self._clock.sleep(probe.period)
 
     async def _kill_for(self, process: ContainerProcess, reason: str, grace: float | None) -> None:
-        self._pod.notice(f"container {self.name} is ended: {reason}")
+        self._pod.blame(self.name, reason)
+        self._blamed = reason
         if grace is None:
             default = self._pod.pod["spec"].get("terminationGracePeriodSeconds")
             grace = 30.0 if default is None else float(default)

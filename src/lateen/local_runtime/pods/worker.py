@@ -19,6 +19,7 @@ import msgspec
 from lateen.config.objects import ObjectRef
 from lateen.local_runtime.errors import SandboxError, StartError
 from lateen.local_runtime.network.dns import resolv_conf
+from lateen.local_runtime.notices import Notices
 from lateen.local_runtime.plan.workloads import Json
 from lateen.local_runtime.pods.asking import ask
 from lateen.local_runtime.pods.container_life import Clock, ContainerLife, first
@@ -50,7 +51,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     host: Host
     pods_directory: Path
     control_socket: Path
-    notice: Callable[[ObjectRef, str], None]
+    notices: Notices
     clock: Clock = Clock(lambda: datetime.now(UTC))
 
     @property
@@ -86,6 +87,8 @@ class PodWorker:
         self._deadline: datetime | None = None
         self._configuration = asyncio.Event()
         self._around: Surroundings | None = None
+        self._blamed: dict[str, list[str]] = {}
+        """What was said of containers that were ended and are not ready again."""
         self.state = initial_state(pod, self.clock.now())
 
     async def run(self) -> None:
@@ -131,12 +134,24 @@ class PodWorker:
     def change(self, name: str, *, publish: bool = True, **fields: Any) -> None:
         """See `container_life.Pod`."""
         self.state = self.state.with_container(msgspec.structs.replace(self.state.container(name), **fields))
+        if fields.get("ready"):
+            self._forgive(name)
         if publish:
             self._publish()
 
     def notice(self, text: str) -> None:
         """See `container_life.Pod`."""
-        self._machine.notice(self.ref, text)
+        self._machine.notices.add(self.ref, text)
+
+    def blame(self, name: str, reason: str) -> None:
+        """See `container_life.Pod`."""
+        text = f"container {name} is ended: {reason}"
+        self._blamed.setdefault(name, []).append(text)
+        self.notice(text)
+
+    def _forgive(self, name: str) -> None:
+        for text in self._blamed.pop(name, ()):
+            self._machine.notices.remove(self.ref, text)
 
     async def ask(self, name: str, action: Action, seconds: float | None) -> str | None:
         """See `container_life.Pod`."""

@@ -11,7 +11,6 @@ from lateen.translate.clusters.connection_pool import apply_connection_pool
 from lateen.translate.clusters.outlier_detection import apply_outlier_detection
 
 _DEFAULT_RING_SIZE: Final = 1024
-_MAX_RING_SIZE: Final = 8 << 20
 _DEFAULT_WARMUP_PERCENT: Final = 10.0
 _DEFAULT_AGGRESSION: Final = 1.0
 
@@ -60,7 +59,7 @@ def _hash(cluster: Cluster, settings: ConsistentHashLB) -> None:
         return
     cluster.lb_policy = Cluster.RING_HASH
     ring = settings.ring_hash.minimum_ring_size if settings.ring_hash is not None else settings.minimum_ring_size
-    cluster.ring_hash_lb_config.minimum_ring_size.value = min(ring or _DEFAULT_RING_SIZE, _MAX_RING_SIZE)
+    cluster.ring_hash_lb_config.minimum_ring_size.value = ring or _DEFAULT_RING_SIZE
 
 
 def _warm_up(out: Cluster.SlowStartConfig, settings: LoadBalancerSettings) -> None:

@@ -8,8 +8,7 @@ from google.protobuf.struct_pb2 import Struct
 
 from lateen.common.ports import ProtocolClass
 from lateen.incremental.engine import query
-from lateen.model import mesh_config, traffic_policy
-from lateen.model.ineffective import report_rule
+from lateen.model import costly, ineffective, mesh_config, traffic_policy
 from lateen.model.mesh import Mesh
 from lateen.model.services import Service, ServiceKey, service, services_in
 from lateen.model.traffic_policy import Rule
@@ -49,7 +48,8 @@ def clusters_of(mesh: Mesh, namespace: str, client: str | None, gateway: bool) -
         if declared is None:
             continue
         rule = traffic_policy.destination_rule(mesh, key.hostname, namespace, client)
-        report_rule(mesh, rule)
+        ineffective.report_rule(mesh, rule)
+        costly.report_rule(mesh, rule)
         original = declared.headless and not gateway
         for port in declared.ports:
             if port.protocol_class is not ProtocolClass.UDP:

@@ -197,6 +197,13 @@ def test_a_virtual_service(spec: str, paths: list[str]) -> None:
         ("{host: a, trafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true, "
          "maglev: {tableSize: 5000077}}}}}",
          ["spec.trafficPolicy.loadBalancer.consistentHash.maglev.tableSize"]),
+        ("{host: a, trafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true, "
+         "ringHash: {minimumRingSize: 8388608}}}}}", []),
+        ("{host: a, trafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true, "
+         "ringHash: {minimumRingSize: 8388609}}}}}",
+         ["spec.trafficPolicy.loadBalancer.consistentHash.ringHash.minimumRingSize"]),
+        ("{host: a, trafficPolicy: {loadBalancer: {consistentHash: {useSourceIp: true, minimumRingSize: 8388609}}}}",
+         ["spec.trafficPolicy.loadBalancer.consistentHash.minimumRingSize"]),
         ("{host: a, trafficPolicy: {loadBalancer: {consistentHash: {httpQueryParameterName: ''}}}}",
          ["spec.trafficPolicy.loadBalancer.consistentHash.httpQueryParameterName"]),
         ("{host: a, trafficPolicy: {loadBalancer: {consistentHash: {httpCookie: {name: a, attributes: [{}]}}}}}",

@@ -318,7 +318,7 @@ async def test_a_controller_that_fails_does_not_stop_the_others(mesh, caplog):
 
 
 async def test_what_is_said_of_a_running_bare_pod_stays_when_its_status_changes(mesh):
-    spec = {"hostNetwork": True, "containers": [{"name": "c"}]}
+    spec = {"hostNetwork": True, "containers": [{"name": "c", "image": "app"}]}
     mesh.inject = lambda pod, _labels: pod
     mesh.runner._inject = mesh.inject
     mesh.put({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec})
@@ -340,7 +340,7 @@ async def test_a_pod_that_is_deleted_is_shown_as_ending_until_it_is_gone(mesh):
             "spec": {"selector": labels, "ports": [{"port": 80}]},
         }
     )
-    spec = {"containers": [{"name": "c"}]}
+    spec = {"containers": [{"name": "c", "image": "app"}]}
     mesh.put({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "labels": labels}, "spec": spec})
     await mesh.settle()
     ref = ObjectRef("", "Pod", "default", "p")
@@ -358,7 +358,9 @@ async def test_a_pod_that_is_deleted_is_shown_as_ending_until_it_is_gone(mesh):
 
 async def test_a_stateful_set_gets_its_claims_before_its_pods(mesh):
     template = {"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
-    spec = {"template": template, "volumeClaimTemplates": [{"metadata": {"name": "data"}}], "minReadySeconds": 5}
+    claims = [{"metadata": {"name": "data"}}]
+    selector = {"matchLabels": {"app": "a"}}
+    spec = {"selector": selector, "template": template, "volumeClaimTemplates": claims, "minReadySeconds": 5}
     mesh.put({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"}, "spec": spec})
     await mesh.settle()
     ref = ObjectRef("", "Pod", "default", "db-0")

@@ -22,8 +22,9 @@ def workload(kind: str, **labels: str) -> Json:
     metadata: Json = {"name": "web", "namespace": "shop"}
     if kind == "Pod":
         return {"apiVersion": "v1", "kind": "Pod", "metadata": {**metadata, "labels": labels}, "spec": {}}
-    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "web"}]}}
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {"template": template}}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "web", "image": "app"}]}}
+    spec = {"selector": {"matchLabels": labels}, "template": template}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
 
 
 @pytest.mark.parametrize("kind", ["Pod", "Deployment"])

@@ -2,7 +2,8 @@
 
 import pytest
 
-from lateen.local_runtime.objects.resource_types import ResourceTypes, guess_plural, known_types
+from lateen.config.known_types import known_types
+from lateen.local_runtime.objects.resource_types import ResourceTypes, guess_plural
 
 
 @pytest.mark.parametrize(

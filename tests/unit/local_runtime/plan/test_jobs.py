@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lateen.local_runtime.plan.jobs import next_step, pod_of, status, until_removal, verdict
-from lateen.local_runtime.plan.kinds import KINDS, mistakes, plan_pods
+from lateen.local_runtime.plan.kinds import plan_pods
 from lateen.local_runtime.plan.step import Step
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -123,8 +123,3 @@ def test_a_finished_job_goes_when_it_says_so():
     over = {**of, "status": status(of, pods(of, "Succeeded"), [], NOW)}
     assert until_removal(over, NOW + timedelta(seconds=20)) == 40
     assert until_removal(over, NOW + timedelta(seconds=70)) == 0
-
-
-def test_a_job_whose_pods_would_never_end_is_a_mistake():
-    (mistake,) = mistakes(job("Always"), KINDS["batch", "Job"])
-    assert mistake.startswith("spec.template.spec.restartPolicy: Always is not for a Job")

@@ -33,8 +33,27 @@ async def test_a_failed_liveness_probe_restarts_the_container(tmp_path):
         await mesh.started()
         await settle()
         assert mesh.state("main")["restartCount"] == 1
-        assert mesh.state("main")["lastState"]["terminated"]["exitCode"] == 128 + SIGTERM
-        assert "liveness probe failed: exit code 1" in mesh.notices[0]
+        ended = mesh.state("main")["lastState"]["terminated"]
+        assert (ended["exitCode"], ended["message"]) == (128 + SIGTERM, "liveness probe failed: exit code 1")
+        assert list(mesh.notices) == []
+
+
+async def test_why_a_container_was_ended_is_told_until_it_is_ready_again(tmp_path):
+    async with running(tmp_path) as mesh:
+        mesh.sandboxes.exit_codes |= {"alive": 1, "ready": 1}
+        alive = exec_probe("alive", periodSeconds=1, failureThreshold=1, initialDelaySeconds=1)
+        mesh.pods.start(pod(livenessProbe=alive, readinessProbe=exec_probe("ready", periodSeconds=1)))
+        await mesh.started()
+        await mesh.clock.advance(1)
+        mesh.sandboxes.exit_codes["alive"] = 0
+        await mesh.started()
+        await settle()
+        told = ["Pod default/p: container main is ended: liveness probe failed: exit code 1"]
+        assert list(mesh.notices) == told
+        mesh.sandboxes.exit_codes["ready"] = 0
+        await mesh.clock.advance(1)
+        assert mesh.state("main")["ready"]
+        assert list(mesh.notices) == []
 
 
 async def test_one_good_answer_makes_liveness_forget_the_bad_ones(tmp_path):
@@ -143,7 +162,7 @@ async def test_a_failed_post_start_hook_ends_the_container_and_holds_nobody(tmp_
         names = {(await mesh.started()).spec.argv, (await mesh.started()).spec.argv}
         assert first.signals[0] == SIGTERM
         assert names == {("app",), ("later",)}
-        assert "postStart hook failed: exit code 1" in mesh.notices[0]
+        assert "postStart hook failed: exit code 1" in next(iter(mesh.notices))
 
 
 async def test_a_container_that_cannot_start_holds_nobody(tmp_path):
