@@ -183,7 +183,8 @@ class ControlPlane:
         await asyncio.wait((ended, self._hearing), return_when=asyncio.FIRST_COMPLETED)
         if self._hearing.done() and (fault := self._hearing.exception()) is not None:
             _log.error("the control plane says what cannot be read, and is ended", exc_info=fault)
-            self._process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
         code = await ended
         self._process = None
         self._left()

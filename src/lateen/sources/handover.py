@@ -80,5 +80,5 @@ async def receive(reader: StreamReader) -> Message | None:
     try:
         (size,) = _SIZE.unpack(await reader.readexactly(_SIZE.size))
         return _decoder.decode(await reader.readexactly(size))
-    except (IncompleteReadError, ConnectionResetError):
+    except (IncompleteReadError, ConnectionError):
         return None

@@ -279,8 +279,8 @@ class Watch:
         """The client has refused a response; the names that are to blame, empty as long as that is not known.
 
         A client refuses a response as a whole, and may not have applied its other resources either. Where it does not
-        say which one is wrong, the response is sent again in halves until it is alone. Names that it has given up
-        meanwhile are no longer of interest.
+        say which one is wrong, the response is sent again in halves until it is alone, or without what is known to be
+        refused. Names that it has given up meanwhile are no longer of interest.
         """
         names = flight.names()
         wanted = frozenset(filter(self.subscription.covers, names))
@@ -293,7 +293,9 @@ class Watch:
         if self._rest is not None and self.flights:
             return NOTHING  # a later response carries all of this again, so the answer to that counts
         if blamed and not named and len(names) > 1:
-            self._retries[:0] = _halves(wanted)
+            known = frozenset(r.name for u in flight.told for r in u.changed if self._refused.get(r.name) == r.version)
+            self._retries[:0] = filter(None, [wanted - known]) if known else _halves(wanted)
+            self.owed -= known
             return NOTHING
         for update in flight.told:
             for resource in update.changed:
