@@ -8,7 +8,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from lateen.envoy.bootstrap import IpFamilies, Locality, Node
+from lateen.common.ip_families import IpFamilies
+from lateen.envoy.bootstrap import Locality, Node
 from lateen.proxy_agent.errors import AgentError
 from lateen.proxy_agent.pod_info import PodInfo
 from lateen.proxy_agent.proxy_config import ProxyConfig
@@ -75,10 +76,7 @@ def addresses(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 def families(environ: Mapping[str, str]) -> IpFamilies:
     """The address families of the pod, by its addresses."""
-    found = {ipaddress.ip_address(address).version for address in addresses(environ)}
-    if found == {4, 6}:
-        return IpFamilies.DUAL
-    return IpFamilies.IPV6 if found == {6} else IpFamilies.IPV4
+    return IpFamilies.of(addresses(environ))
 
 
 def _metadata(identity: Identity) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lateen.common import proxy_mark
+from lateen.common.ip_families import IpFamilies
 from lateen.envoy import binary, process
-from lateen.envoy.bootstrap import BootstrapSettings, IpFamilies, Node, bootstrap
+from lateen.envoy.bootstrap import BootstrapSettings, Node, bootstrap
 from lateen.envoy.process import EnvoyOptions, EnvoyProcess
 from lateen.envoy.stats_config import StatsSettings
 from lateen.proxy_agent import metadata, pod_info, proxy_config

@@ -19,7 +19,7 @@ def at(owner: str, port: int = 8080) -> dict[str, object]:
 
 def test_a_port_is_served_where_the_slice_says() -> None:
     found = world(service("web"), at("web"))
-    inbound = found.views(WEB).inbound
+    inbound = found.views(WEB).sidecar.inbound
     assert inbound is not None
     assert [(p.target_port, p.port, p.protocol, str(p.service)) for p in inbound.ports] == [
         (8080, 9080, Protocol.HTTP, "web.default.svc.cluster.local")
@@ -31,7 +31,7 @@ def test_of_two_services_on_one_target_port_the_oldest_says_how() -> None:
     old = service("b", ports=[{"name": "http", "port": 81, "appProtocol": "tcp"}])
     young["metadata"]["creationTimestamp"] = "2026-01-02T00:00:00Z"
     old["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
-    inbound = world(young, old, at("a"), at("b")).views(WEB).inbound
+    inbound = world(young, old, at("a"), at("b")).views(WEB).sidecar.inbound
     assert inbound is not None
     (port,) = inbound.ports
     assert (port.port, port.protocol) == (81, Protocol.TCP)
@@ -40,7 +40,7 @@ def test_of_two_services_on_one_target_port_the_oldest_says_how() -> None:
 
 def test_udp_ports_are_not_served() -> None:
     made = service("web", ports=[{"name": "http", "port": 53, "protocol": "UDP"}])
-    inbound = world(made, at("web")).views(WEB).inbound
+    inbound = world(made, at("web")).views(WEB).sidecar.inbound
     assert inbound is not None
     assert inbound.ports == ()
 

@@ -7,6 +7,7 @@ from envoy.config.core.v3.health_check_pb2 import HealthStatus
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from support.worlds import World, destination_rule, endpoint_slice, pod, service
 
+from lateen.common.ip_families import IpFamilies
 from lateen.model.services import ServiceKey
 from lateen.model.traffic_policy import destination_rule as rule_for
 from lateen.model.workloads import Locality
@@ -17,9 +18,15 @@ KEY = ServiceKey("reviews.default.svc.cluster.local", "default")
 PODS = [("r1", "198.18.0.11"), ("r2", "198.18.0.12"), ("r3", "198.18.0.13")]
 
 
-def assignment(world: World, subset: str = "", near: Locality | None = None, port: int = 9080) -> ClusterLoadAssignment:
+def assignment(
+    world: World,
+    subset: str = "",
+    near: Locality | None = None,
+    port: int = 9080,
+    families: IpFamilies = IpFamilies.IPV4,
+) -> ClusterLoadAssignment:
     rule = rule_for(world.mesh, KEY.hostname, "default", None)
-    found = load_assignment(world.mesh, OutboundCluster(KEY, port, subset, rule), near)
+    found = load_assignment(world.mesh, OutboundCluster(KEY, port, subset, rule), near, families)
     return ClusterLoadAssignment.FromString(found.body)
 
 

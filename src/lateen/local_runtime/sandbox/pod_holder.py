@@ -52,6 +52,7 @@ def _make_network(request: CreatePod, bridge: int) -> None:
     mesh = Netlink()
     syscalls.unshare(syscalls.CLONE_NEWNET | syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWIPC)
     socket.sethostname(request.hostname)
+    _open_low_ports()
     namespace = os.open("/proc/self/ns/net", os.O_RDONLY)
     mac = mac_of(request.address)
     mesh.add_veth(f"pod{request.id}", bridge, "eth0", mac, namespace)
@@ -60,6 +61,12 @@ def _make_network(request: CreatePod, bridge: int) -> None:
     pod.add_address("eth0", request.address, PREFIX)
     pod.set_up("eth0")
     pod.add_default_route(GATEWAY)
+
+
+def _open_low_ports() -> None:
+    """Let any user of the pod listen on ports below 1024, as container runtimes do."""
+    with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", "w") as file:  # noqa: PTH123  see above
+        file.write("0")
 
 
 def _reap_forever() -> NoReturn:
