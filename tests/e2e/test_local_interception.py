@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 from support import ways
 from support.lab import PORT, TCP_PORT, UNDECLARED_PORT
 from support.local_mesh import LocalMesh, eventually, write_manifest
@@ -185,3 +186,59 @@ def test_what_comes_from_a_virtual_machine_is_outbound(mesh: LocalMesh) -> None:
     told = mesh.told("exec", "-n", NAMESPACE, "host-of-guests", "-c", "guest", "--", "sh", "-c", inside)
     assert passed_its_sidecar(json.loads(told))
     assert logged(mesh, "host-of-guests", "/from-guest").split()[-3].startswith("192.0.2.2:")
+
+
+# DNS
+
+NO_ERROR, NO_NAME = 0, 3
+
+
+def ask(mesh: LocalMesh, pod: str, name: str, **query: str) -> Json:
+    return mesh.inside(pod, PORT, "/ask", NAMESPACE, name=name, **query)
+
+
+def vip(mesh: LocalMesh, service: str) -> str:
+    return str(mesh.api.get(f"/api/v1/namespaces/{NAMESPACE}/services/{service}")["spec"]["clusterIP"])
+
+
+def answered(mesh: LocalMesh, pod: str, where: str) -> int:
+    """How many A records a sidecar had in its table (`local`), or got from the name servers (`external`)."""
+    return counter(mesh, pod, f"dns_filter.dns.{where}_a_record_answers")
+
+
+def counter(mesh: LocalMesh, pod: str, name: str) -> int:
+    found = mesh.envoy(pod, f"/stats?format=json&filter=^{name}$", NAMESPACE)["stats"]
+    return sum(each["value"] for each in found if each.get("name") == name)
+
+
+@pytest.mark.parametrize("pod", ["asking", "never-asking"])
+def test_a_sidecar_answers_for_the_hosts_of_services(mesh: LocalMesh, pod: str) -> None:
+    for name in ("echo", "echo.ways", "echo.ways.svc.cluster.local"):
+        before = answered(mesh, pod, "local")
+        assert mesh.inside(pod, PORT, "/resolve", NAMESPACE, name=name) == {"addresses": [vip(mesh, "echo")]}
+        assert answered(mesh, pod, "local") == before + 1, name
+    assert passed_its_sidecar(call(mesh, pod, "http://echo/by-name"))
+    assert ask(mesh, pod, "headless.ways.svc.cluster.local")["addresses"] == [ip(mesh, "echo")]
+
+
+def test_a_sidecar_asks_the_name_servers_for_what_it_does_not_know(mesh: LocalMesh) -> None:
+    before = answered(mesh, "asking", "external")
+    assert ask(mesh, "asking", "alias.ways.svc.cluster.local")["addresses"] == [vip(mesh, "echo")]
+    assert answered(mesh, "asking", "external") == before + 1
+    for name in ("no-such-service.ways.svc.cluster.local", "example.com"):
+        assert ask(mesh, "asking", name) == {"code": NO_NAME, "records": 0, "addresses": []}
+
+
+def test_dns_over_tcp_goes_to_the_name_servers(mesh: LocalMesh) -> None:
+    assert ask(mesh, "asking", "echo.ways.svc.cluster.local", tcp="yes")["addresses"] == [vip(mesh, "echo")]
+    assert ask(mesh, "asking", "_http._tcp.echo.ways.svc.cluster.local", kind="SRV", tcp="yes")["records"] == 1
+    assert "198.19.0.10:53" in logged(mesh, "asking", "NameServersCluster")
+
+
+def test_a_new_service_is_answered_for(mesh: LocalMesh) -> None:
+    name = f"late.{NAMESPACE}.svc.cluster.local"
+    assert ask(mesh, "asking", name)["code"] == NO_NAME
+    mesh.told("apply", "-f", "-", given=yaml.safe_dump(ways.service("late", "echo")))
+    before = answered(mesh, "asking", "local")
+    eventually(lambda: ask(mesh, "asking", name)["addresses"] == [vip(mesh, "late")])
+    eventually(lambda: ask(mesh, "asking", name)["addresses"] and answered(mesh, "asking", "local") > before)

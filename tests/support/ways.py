@@ -70,6 +70,12 @@ def proxy_metadata(**variables: str) -> str:
     return f"proxyMetadata:{lines}"
 
 
+def asking(**variables: str) -> dict[str, str]:
+    """Annotations of a pod whose DNS is captured, and counted."""
+    captured = proxy_metadata(ISTIO_META_DNS_CAPTURE="true", **variables)
+    return {CONFIG: captured, "sidecar.istio.io/statsInclusionPrefixes": "dns_filter"}
+
+
 def manifests() -> list[Json]:
     """All objects."""
     outside = {"sidecar.istio.io/inject": "false"}
@@ -103,5 +109,11 @@ def manifests() -> list[Json]:
             },
         ),
         *echo("unplugged", **{TRAFFIC + "excludeInterfaces": "eth0"}),
+        *echo("asking", **asking()),
+        *echo("never-asking", **asking(CAPTURE_ALL_DNS="true")),
+        service("headless", "echo", clusterIP="None"),
+        _object(
+            "Service", "alias", spec={"type": "ExternalName", "externalName": f"echo.{NAMESPACE}.svc.cluster.local"}
+        ),
         *echo("host-of-guests", guest, **{TRAFFIC + "kubevirtInterfaces": "vm0"}),
     ]

@@ -43,6 +43,8 @@ class Identity(NamedTuple):
     """With the entries of ProxyConfig `proxyMetadata` beneath."""
     pod: PodInfo
     config: ProxyConfig
+    name_servers: tuple[str, ...] = ()
+    """Those of the pod, where its DNS queries are captured; sent as `NAME_SERVERS`, a key of our own."""
 
 
 def node(identity: Identity) -> Node:
@@ -102,6 +104,8 @@ def _metadata(identity: Identity) -> dict[str, Any]:
             if variable == "ISTIO_METAJSON_LABELS":
                 static_labels = members
             result |= members
+    if identity.name_servers:
+        result["NAME_SERVERS"] = ",".join(identity.name_servers)
     labels = {key: value for key, value in pod.labels.items() if key != "pod-template-hash"}
     if static_labels:
         result["STATIC_LABELS"] = static_labels

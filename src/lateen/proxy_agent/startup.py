@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from lateen.common import proxy_mark
 from lateen.common.ip_families import IpFamilies
+from lateen.common.resolv_conf import name_servers
 from lateen.envoy import binary, process
 from lateen.envoy.bootstrap import BootstrapSettings, Node, bootstrap
 from lateen.envoy.process import EnvoyOptions, EnvoyProcess
@@ -24,6 +25,7 @@ from lateen.proxy_agent.options import ProxyOptions
 from lateen.proxy_agent.pod_info import PodInfo
 from lateen.proxy_agent.proxy_config import ProxyConfig
 
+RESOLV_CONF = "/etc/resolv.conf"
 POD_INFO_DIRECTORY = "/etc/istio/pod"
 PROXY_USER = 1337
 BOOTSTRAP_FILE = "envoy-rev.json"
@@ -64,12 +66,20 @@ def read_proxy(options: ProxyOptions, environ: Mapping[str, str], directory: str
         environ=merged,
         pod=pod,
         config=config,
-        node=metadata.node(metadata.Identity(options.kind, options.domain, merged, pod, config)),
+        node=metadata.node(
+            metadata.Identity(options.kind, options.domain, merged, pod, config, _captured_name_servers(merged))
+        ),
         families=metadata.families(merged),
         readiness_port=metadata.port(merged, "ENVOY_STATUS_PORT", 15021),
         prometheus_port=metadata.port(merged, "ENVOY_PROMETHEUS_PORT", 15090),
         mark=_mark(merged.get(proxy_mark.VARIABLE, "")),
     )
+
+
+def _captured_name_servers(environ: Mapping[str, str]) -> tuple[str, ...]:
+    if environ.get("ISTIO_META_DNS_CAPTURE") != "true":
+        return ()
+    return name_servers(_read(Path(RESOLV_CONF), "name servers"))
 
 
 def bootstrap_of(proxy: Proxy) -> dict[str, Any]:

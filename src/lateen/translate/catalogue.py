@@ -16,6 +16,7 @@ from lateen.model.traffic_policy import client_rule_hosts
 from lateen.model.views import CaptureView, EndpointView, GatewayView, InboundView, OutboundView, SidecarView, Views
 from lateen.model.workloads import Locality
 from lateen.translate.clusters.inbound import inbound_clusters
+from lateen.translate.clusters.name_servers import name_servers_cluster
 from lateen.translate.clusters.outbound import (
     black_hole_cluster,
     clusters_of,
@@ -23,6 +24,7 @@ from lateen.translate.clusters.outbound import (
     passthrough_cluster,
 )
 from lateen.translate.endpoints import empty_assignment, load_assignment, prefers_near
+from lateen.translate.listeners.dns import dns_connections, dns_datagrams
 from lateen.translate.listeners.gateway import gateway_listener
 from lateen.translate.listeners.inbound import virtual_inbound
 from lateen.translate.listeners.loopback import loopback_listener, oldest, tcp_services
@@ -81,6 +83,9 @@ def _questions_of_sidecar(
     if captured:
         found[CLUSTER] += ((inbound_clusters, (sidecar.inbound, capture)),)
         found[LISTENER] = ((listeners, (outbound, capture)), (inbound_listeners, (sidecar.inbound, capture)))
+    if captured and sidecar.name_servers:
+        found[CLUSTER] += ((name_servers, (sidecar.name_servers,)),)
+        found[LISTENER] += ((dns_listeners, (sidecar.name_servers, capture.families)),)
     return found
 
 
@@ -104,6 +109,12 @@ def _public_clusters(mesh: Mesh, gateway: bool) -> tuple[tuple[str, Offer], ...]
 @query
 def _clusters_in(mesh: Mesh, namespace: str, client: str | None, gateway: bool) -> Offer:
     return _built(outbound_cluster, mesh, ((t,) for t in clusters_of(mesh, namespace, client, gateway)))
+
+
+@query
+def name_servers(mesh: Mesh, addresses: tuple[str, ...]) -> Offer:
+    """The cluster of a pod's name servers."""
+    return Offer([name_servers_cluster(mesh, addresses)])
 
 
 # Endpoints
@@ -200,6 +211,12 @@ def _tcp_ports(mesh: Mesh) -> tuple[tuple[int, ServiceKey], ...]:
 def inbound_listeners(mesh: Mesh, view: InboundView, capture: CaptureView) -> Offer:
     """The listener of a sidecar's server side."""
     return Offer([virtual_inbound(mesh, view, capture)])
+
+
+@query
+def dns_listeners(mesh: Mesh, addresses: tuple[str, ...], families: IpFamilies) -> Offer:
+    """The listeners of a sidecar that captures DNS meant for name servers at these addresses."""
+    return Offer([dns_datagrams(mesh, addresses, families), dns_connections(mesh, families)])
 
 
 @query

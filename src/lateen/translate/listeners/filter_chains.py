@@ -33,15 +33,20 @@ ORIGINAL_SOURCE = ListenerFilter(
 )
 
 
-def socket_address(address: str, port: int) -> Address:
-    return Address(socket_address=SocketAddress(address=address, port_value=port))
+def socket_address(address: str, port: int, protocol: SocketAddress.Protocol.ValueType = SocketAddress.TCP) -> Address:
+    return Address(socket_address=SocketAddress(protocol=protocol, address=address, port_value=port))
 
 
-def listen_at(listener: Listener, addresses: Iterable[str], port: int) -> None:
+def listen_at(
+    listener: Listener,
+    addresses: Iterable[str],
+    port: int,
+    protocol: SocketAddress.Protocol.ValueType = SocketAddress.TCP,
+) -> None:
     """Give the listener its addresses: the first one, by which it is known, and others beside it."""
-    first, *others = addresses
-    listener.address.CopyFrom(socket_address(first, port))
-    listener.additional_addresses.extend(AdditionalAddress(address=socket_address(other, port)) for other in others)
+    first, *others = (socket_address(address, port, protocol) for address in addresses)
+    listener.address.CopyFrom(first)
+    listener.additional_addresses.extend(AdditionalAddress(address=other) for other in others)
 
 
 def tcp_proxy(mesh: Mesh, cluster: str) -> Filter:
