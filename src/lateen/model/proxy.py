@@ -92,7 +92,7 @@ def parse_node(node_id: str, metadata: Mapping[str, object], locality: Locality)
         labels={str(k): str(v) for k, v in labels.items()} if isinstance(labels, Mapping) else {},
         locality=locality,
         unprivileged=metadata.get("UNPRIVILEGED_POD") == "true",
-        interception=_interception(metadata),
+        interception=interception_of(metadata.get("INTERCEPTION_MODE")),
         container_ports=_container_ports(metadata),
         name_servers=_listed_addresses(metadata, "NAME_SERVERS") if metadata.get("DNS_CAPTURE") == "true" else (),
     )
@@ -103,11 +103,9 @@ def _listed_addresses(metadata: Mapping[str, object], key: str) -> tuple[str, ..
     return tuple(text for text in listed if is_address(text))
 
 
-def _interception(metadata: Mapping[str, object]) -> Interception:
-    try:
-        return Interception(str(metadata.get("INTERCEPTION_MODE")))
-    except ValueError:
-        return Interception.REDIRECT
+def interception_of(said: object) -> Interception:
+    """The mode that something says; what is no mode is REDIRECT."""
+    return Interception(said) if isinstance(said, str) and said in set(Interception) else Interception.REDIRECT
 
 
 def _container_ports(metadata: Mapping[str, object]) -> frozenset[int]:
