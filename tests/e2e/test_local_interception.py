@@ -242,3 +242,114 @@ def test_a_new_service_is_answered_for(mesh: LocalMesh) -> None:
     before = answered(mesh, "asking", "local")
     eventually(lambda: ask(mesh, "asking", name)["addresses"] == [vip(mesh, "late")])
     eventually(lambda: ask(mesh, "asking", name)["addresses"] and answered(mesh, "asking", "local") > before)
+
+
+# Dual stack
+
+PREFIX = "fd6c:6174:6565::"
+
+
+def vips(mesh: LocalMesh, service: str) -> list[str]:
+    return list(mesh.api.get(f"/api/v1/namespaces/{NAMESPACE}/services/{service}")["spec"]["clusterIPs"])
+
+
+def ips(mesh: LocalMesh, pod: str) -> list[str]:
+    return [each["ip"] for each in mesh.pod(pod, NAMESPACE)["status"]["podIPs"]]
+
+
+def test_every_pod_has_an_address_of_each_family_and_a_service_those_that_it_asks_for(mesh: LocalMesh) -> None:
+    for pod in ("echo", "dual"):
+        first, second = ips(mesh, pod)
+        assert first.startswith("198.18.")
+        assert second.startswith(PREFIX)
+        assert second in mesh.told("exec", "-n", NAMESPACE, pod, "-c", "app", "--", "ip", "-6", "address")
+    assert [":" in address for address in vips(mesh, "echo")] == [False]
+    assert [":" in address for address in vips(mesh, "dual")] == [False, True]
+    assert [":" in address for address in vips(mesh, "six")] == [True]
+    slices = mesh.api.get(f"/apis/discovery.k8s.io/v1/namespaces/{NAMESPACE}/endpointslices")["items"]
+    found = {
+        (piece["metadata"]["labels"]["kubernetes.io/service-name"], piece["addressType"]): piece["endpoints"]
+        for piece in slices
+    }
+    assert {family for name, family in found if name == "echo"} == {"IPv4"}
+    assert {family for name, family in found if name == "six"} == {"IPv6"}
+    assert [found["dual", family][0]["addresses"] for family in ("IPv4", "IPv6")] == [
+        [each] for each in ips(mesh, "dual")
+    ]
+
+
+@pytest.mark.parametrize("pod", ["bare", "asking"])
+def test_names_have_addresses_of_each_family(mesh: LocalMesh, pod: str) -> None:
+    for name, addresses in (
+        ("dual", vips(mesh, "dual")),
+        ("dual-headless", ips(mesh, "dual")),
+        ("six", vips(mesh, "six")),
+    ):
+        for kind, ipv6 in (("A", False), ("AAAA", True)):
+            found = ask(mesh, pod, f"{name}.{NAMESPACE}.svc.cluster.local", kind=kind)["addresses"]
+            assert found == [address for address in addresses if (":" in address) == ipv6], (name, kind)
+
+
+@pytest.mark.parametrize("caller", ["dual", "both-transparent"])
+def test_ipv6_goes_through_both_sidecars(mesh: LocalMesh, caller: str) -> None:
+    _, vip6 = vips(mesh, "dual")
+    seen = call(mesh, caller, f"http://[{vip6}]/six-{caller}", host="dual")
+    assert passed_its_sidecar(seen)
+    assert seen["client"] == BEHIND_ENVOY, "between sidecars IPv4 is preferred"
+    assert f"[{vip6}]:80" in logged(mesh, caller, f"/six-{caller}", "outbound|80||dual.ways.svc.cluster.local")
+    seen = call(mesh, caller, f"http://[{vip6}]:9000/")
+    assert seen["port"] == TCP_PORT
+    assert f"[{vip6}]:9000" in logged(mesh, caller, "outbound|9000||dual.ways.svc.cluster.local", vip6)
+
+
+def test_ipv6_that_arrives_is_captured(mesh: LocalMesh) -> None:
+    address = ips(mesh, "dual")[1]
+    for port, cluster in (
+        (PORT, "inbound|8080||"),
+        (TCP_PORT, "inbound|8082||"),
+        (UNDECLARED_PORT, "InboundPassthroughCluster"),
+    ):
+        assert call(mesh, "bare", f"http://[{address}]:{port}/")["client"] == "::6"
+        assert "[::6]:" in logged(mesh, "dual", cluster, f"[{address}]:{port}")
+
+
+def test_a_sidecar_that_was_not_told_of_ipv6_lets_none_past_it(mesh: LocalMesh) -> None:
+    """nft's rules are those of both families, and nobody listens there for IPv6 without ISTIO_DUAL_STACK."""
+    for caller, address in (("bare", ips(mesh, "echo")[1]), ("echo", ips(mesh, "bare")[1])):
+        got = mesh.inside(caller, PORT, "/call", NAMESPACE, url=f"http://[{address}]:{PORT}/")
+        assert "refused" in got["error"].lower(), got
+
+
+def test_tproxy_shows_ipv6_addresses_of_clients(mesh: LocalMesh) -> None:
+    address, own = ips(mesh, "both-transparent")[1], ips(mesh, "bare")[1]
+    for port in (PORT, TCP_PORT, UNDECLARED_PORT):
+        assert call(mesh, "bare", f"http://[{address}]:{port}/")["client"] == own
+    assert call(mesh, "both-transparent", f"http://[{address}]:{PORT}/")["client"] == address
+    _, vip6 = vips(mesh, "both-transparent")
+    assert passed_its_sidecar(call(mesh, "both-transparent", f"http://[{vip6}]/", host="both-transparent"))
+
+
+def test_a_service_without_ipv4_is_called_by_everyone(mesh: LocalMesh) -> None:
+    (vip6,) = vips(mesh, "six")
+    assert call(mesh, "bare", f"http://[{vip6}]/from-bare")["client"] == "::6"
+    assert call(mesh, "bare", "http://six/by-name")["client"] == "::6"
+    assert "/from-bare" in logged(mesh, "dual", "/from-bare", "inbound|8080||")
+    seen = call(mesh, "dual", "http://six/own")
+    assert passed_its_sidecar(seen)
+    assert seen["client"] == "::6"
+
+
+def test_clients_of_one_family_see_one_address_of_an_endpoint(mesh: LocalMesh) -> None:
+    def endpoints(pod: str) -> list[Json]:
+        hosts = mesh.envoy(pod, "/clusters?format=json", NAMESPACE)["cluster_statuses"]
+        (found,) = [each for each in hosts if each["name"] == "outbound|80||dual.ways.svc.cluster.local"]
+        return [each["address"]["socket_address"]["address"] for each in found["host_statuses"]]
+
+    assert endpoints("echo") == [ips(mesh, "dual")[0]]
+    assert endpoints("dual") == [ips(mesh, "dual")[0]]
+    assert passed_its_sidecar(call(mesh, "echo", "http://dual/four"))
+
+
+def test_an_unknown_ipv6_address_of_a_service_is_refused_at_once(mesh: LocalMesh) -> None:
+    got = mesh.inside("bare", PORT, "/call", NAMESPACE, url=f"http://[{PREFIX}c613:fffe]/")
+    assert "refused" in got["error"].lower()

@@ -2,7 +2,7 @@
 
     /anything                  what it is (pod, uid, groups) and what the request was
     /call?url=…&host=…         the answer of another service, which it calls as any program would
-    /resolve?name=…            the addresses of a name, or the resolver's error
+    /resolve?name=…&family=…   the addresses of a name, or the resolver's error; family AF_INET unless another is named
     /ask?name=…&kind=…         what its first name server answers: response code and addresses; over TCP with tcp=yes
     /slow?seconds=…            an answer that takes its time, begun at once
 
@@ -40,10 +40,10 @@ def call(url: str, host: str = "") -> dict[str, object]:
         connection.close()
 
 
-def resolve(name: str) -> dict[str, object]:
+def resolve(name: str, family: str = "AF_INET") -> dict[str, object]:
     begun = time.monotonic()
     try:
-        found = socket.getaddrinfo(name, 80, socket.AF_INET, socket.SOCK_STREAM)
+        found = socket.getaddrinfo(name, 80, getattr(socket, family), socket.SOCK_STREAM)
         return {"addresses": sorted(str(each[4][0]) for each in found)}
     except socket.gaierror as error:
         return {"error": error.errno, "seconds": time.monotonic() - begun}
@@ -124,8 +124,17 @@ class Server(ThreadingHTTPServer):
         self.socket.bind(self.server_address)
 
 
+class IPv6Server(Server):
+    address_family = socket.AF_INET6
+
+    def server_bind(self) -> None:
+        self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        super().server_bind()
+
+
 def main() -> None:
-    servers = [Server(("", int(port)), Handler) for port in sys.argv[1:]]
+    kinds = (Server, IPv6Server) if Path("/proc/net/if_inet6").exists() else (Server,)
+    servers = [kind(("", int(port)), Handler) for port in sys.argv[1:] for kind in kinds]
 
     def stop(*_: object) -> None:
         for server in servers:

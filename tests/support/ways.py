@@ -35,7 +35,9 @@ def _object(kind: str, name: str, api: str = "v1", **fields: Any) -> Json:
     return {"apiVersion": api, "kind": kind, "metadata": {"name": name, "namespace": NAMESPACE}, **fields}
 
 
-def echo(name: str, *beside: Json, labels: Json | None = None, **annotations: str) -> list[Json]:
+def echo(
+    name: str, *beside: Json, labels: Json | None = None, families: Json | None = None, **annotations: str
+) -> list[Json]:
     """A Deployment of the echo service, with more containers beside it, and its Service."""
     app = {
         "name": "app",
@@ -53,7 +55,7 @@ def echo(name: str, *beside: Json, labels: Json | None = None, **annotations: st
         },
     }
     deployment = {"selector": {"matchLabels": {"app": name}}, "template": template}
-    return [_object("Deployment", name, "apps/v1", spec=deployment), service(name, name)]
+    return [_object("Deployment", name, "apps/v1", spec=deployment), service(name, name, **(families or {}))]
 
 
 def service(name: str, app: str, **spec: Any) -> Json:
@@ -115,5 +117,15 @@ def manifests() -> list[Json]:
         _object(
             "Service", "alias", spec={"type": "ExternalName", "externalName": f"echo.{NAMESPACE}.svc.cluster.local"}
         ),
+        *echo(
+            "dual", **{CONFIG: proxy_metadata(ISTIO_DUAL_STACK="true")}, families={"ipFamilyPolicy": "RequireDualStack"}
+        ),
+        *echo(
+            "both-transparent",
+            **{CONFIG: proxy_metadata(ISTIO_DUAL_STACK="true"), MODE: "TPROXY"},
+            families={"ipFamilyPolicy": "PreferDualStack"},
+        ),
+        service("six", "dual", ipFamilies=["IPv6"]),
+        service("dual-headless", "dual", clusterIP="None", ipFamilyPolicy="RequireDualStack"),
         *echo("host-of-guests", guest, **{TRAFFIC + "kubevirtInterfaces": "vm0"}),
     ]

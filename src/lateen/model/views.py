@@ -67,6 +67,7 @@ class GatewayView(msgspec.Struct, frozen=True, cache_hash=True, order=True):
 
     audience: Audience
     ports: tuple[GatewayPort, ...] = ()
+    families: IpFamilies = IpFamilies.IPV4
 
 
 class SidecarView(msgspec.Struct, frozen=True, cache_hash=True):
@@ -137,7 +138,8 @@ def _gateway(mesh: Mesh, proxy: Proxy, labels: Labels, audience: Audience) -> Ga
     targets: dict[int, int] = {}
     for _, port, target in _served(mesh, proxy):
         targets.setdefault(port.number, target)
-    return GatewayView(audience, gateway_ports(mesh, labels, targets, unprivileged=proxy.unprivileged))
+    ports = gateway_ports(mesh, labels, targets, unprivileged=proxy.unprivileged)
+    return GatewayView(audience, ports, IpFamilies.of(proxy.addresses))
 
 
 def _served(mesh: Mesh, proxy: Proxy) -> list[tuple[Service, ServicePort, int]]:

@@ -26,6 +26,7 @@ from lateen.proxy_agent.pod_info import PodInfo
 from lateen.proxy_agent.proxy_config import ProxyConfig
 
 RESOLV_CONF = "/etc/resolv.conf"
+IPV6_ADDRESSES = "/proc/net/if_inet6"
 POD_INFO_DIRECTORY = "/etc/istio/pod"
 PROXY_USER = 1337
 BOOTSTRAP_FILE = "envoy-rev.json"
@@ -60,6 +61,8 @@ def read_proxy(options: ProxyOptions, environ: Mapping[str, str], directory: str
     if options.service_cluster:
         config = config._replace(service_cluster=options.service_cluster)
     merged = {**config.proxy_metadata, **environ}
+    if is_true(merged.get("ISTIO_DUAL_STACK", "")):
+        merged["INSTANCE_IP"] = ",".join(dict.fromkeys((*metadata.addresses(merged), *_ipv6_addresses())))
     pod = PodInfo(_downward(directory, "labels"), _downward(directory, "annotations"))
     return Proxy(
         options=options,
@@ -74,6 +77,12 @@ def read_proxy(options: ProxyOptions, environ: Mapping[str, str], directory: str
         prometheus_port=metadata.port(merged, "ENVOY_PROMETHEUS_PORT", 15090),
         mark=_mark(merged.get(proxy_mark.VARIABLE, "")),
     )
+
+
+def _ipv6_addresses() -> tuple[str, ...]:
+    """Those of the pod that are good beyond a link: the downward API told only the first address."""
+    path = Path(IPV6_ADDRESSES)
+    return pod_info.global_addresses(_read(path, "IPv6 addresses")) if path.exists() else ()
 
 
 def _captured_name_servers(environ: Mapping[str, str]) -> tuple[str, ...]:

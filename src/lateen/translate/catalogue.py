@@ -222,7 +222,7 @@ def dns_listeners(mesh: Mesh, addresses: tuple[str, ...], families: IpFamilies) 
 @query
 def gateway_listeners(mesh: Mesh, view: GatewayView) -> Offer:
     """A gateway's listeners, one for each port."""
-    return _built(gateway_listener, mesh, ((port.listen, port.bind) for port in view.ports))
+    return _built(gateway_listener, mesh, ((port.listen, port.bind, view.families) for port in view.ports))
 
 
 # Routes

@@ -18,7 +18,16 @@ import time
 from collections.abc import Callable
 from typing import Final, NoReturn
 
-from lateen.local_runtime.network.address_plan import DNS_ADDRESS, GATEWAY, PREFIX, VIP_NETWORK
+from lateen.local_runtime.network.address_plan import (
+    DNS_ADDRESS,
+    GATEWAY,
+    PREFIX,
+    TWIN_PREFIX,
+    VIP_NETWORK,
+    VIP_NETWORK_IPV6,
+    has_ipv6,
+    ipv6_twin,
+)
 from lateen.local_runtime.network.netlink import Netlink, mac_of
 from lateen.local_runtime.sandbox import container_entry, pod_holder, syscalls
 from lateen.local_runtime.sandbox.launcher_messages import (
@@ -296,6 +305,11 @@ def _make_mesh() -> int:
     links.add_address(_BRIDGE, GATEWAY, PREFIX)
     links.add_local_network(VIP_NETWORK.partition("/")[0], PREFIX)
     links.add_address("lo", DNS_ADDRESS, 32)
+    if has_ipv6():
+        with open("/proc/sys/net/ipv6/conf/all/forwarding", "w") as file:
+            file.write("1")
+        links.add_address(_BRIDGE, ipv6_twin(GATEWAY), TWIN_PREFIX)
+        links.add_local_network(VIP_NETWORK_IPV6.partition("/")[0], TWIN_PREFIX)
     links.close()
     return socket.if_nametoindex(_BRIDGE)
 

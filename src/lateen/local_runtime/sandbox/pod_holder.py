@@ -9,7 +9,7 @@ import signal
 import socket
 from typing import Final, NoReturn
 
-from lateen.local_runtime.network.address_plan import GATEWAY, PREFIX
+from lateen.local_runtime.network.address_plan import GATEWAY, PREFIX, TWIN_PREFIX, has_ipv6, ipv6_twin
 from lateen.local_runtime.network.netlink import Netlink, mac_of
 from lateen.local_runtime.sandbox import syscalls
 from lateen.local_runtime.sandbox.launcher_messages import CreatePod
@@ -61,6 +61,9 @@ def _make_network(request: CreatePod, bridge: int) -> None:
     pod.add_address("eth0", request.address, PREFIX)
     pod.set_up("eth0")
     pod.add_default_route(GATEWAY)
+    if has_ipv6():
+        pod.add_address("eth0", ipv6_twin(request.address), TWIN_PREFIX)
+        pod.add_default_route(ipv6_twin(GATEWAY))
 
 
 def _open_low_ports() -> None:
