@@ -52,7 +52,8 @@ def _make_network(request: CreatePod, bridge: int) -> None:
     mesh = Netlink()
     syscalls.unshare(syscalls.CLONE_NEWNET | syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWIPC)
     socket.sethostname(request.hostname)
-    _open_low_ports()
+    # Any user of a pod may listen on any port, as container runtimes have it.
+    syscalls.set_network("ipv4/ip_unprivileged_port_start", "0")
     namespace = os.open("/proc/self/ns/net", os.O_RDONLY)
     mac = mac_of(request.address)
     mesh.add_veth(f"pod{request.id}", bridge, "eth0", mac, namespace)
@@ -62,14 +63,9 @@ def _make_network(request: CreatePod, bridge: int) -> None:
     pod.set_up("eth0")
     pod.add_default_route(GATEWAY)
     if has_ipv6():
+        syscalls.set_network("ipv6/conf/all/disable_ipv6", "0")
         pod.add_address("eth0", ipv6_twin(request.address), TWIN_PREFIX)
         pod.add_default_route(ipv6_twin(GATEWAY))
-
-
-def _open_low_ports() -> None:
-    """Let any user of the pod listen on ports below 1024, as container runtimes do."""
-    with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", "w") as file:  # noqa: PTH123  see above
-        file.write("0")
 
 
 def _reap_forever() -> NoReturn:
