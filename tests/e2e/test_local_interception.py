@@ -11,6 +11,8 @@ from support.lab import PORT, TCP_PORT, UNDECLARED_PORT
 from support.local_mesh import LocalMesh, eventually, write_manifest
 from support.ways import NAMESPACE
 
+from lateen.local_runtime.network.address_plan import GATEWAY, has_ipv6
+
 pytestmark = pytest.mark.e2e
 
 Json = dict[str, Any]
@@ -71,6 +73,11 @@ def test_tproxy_shows_the_address_of_the_client(mesh: LocalMesh, port: int) -> N
     line = logged(mesh, "transparent", f"inbound|{target}||", f"{ip(mesh, 'transparent')}:{target}")
     to_application, _, from_client = line.split()[-5:-2]
     assert {each.partition(":")[0] for each in (to_application, from_client)} == {ip(mesh, "echo")}
+
+
+def test_a_client_without_a_sidecar_is_seen_where_its_endpoint_was_chosen(mesh: LocalMesh) -> None:
+    assert call(mesh, "bare", "http://transparent/by-name")["client"] == GATEWAY
+    assert call(mesh, "bare", f"http://{ip(mesh, 'transparent')}:{PORT}/by-address")["client"] == ip(mesh, "bare")
 
 
 def test_tproxy_shows_it_on_ports_that_nobody_declared(mesh: LocalMesh) -> None:
@@ -248,6 +255,8 @@ def test_a_new_service_is_answered_for(mesh: LocalMesh) -> None:
 
 PREFIX = "fd6c:6174:6565::"
 
+dual_stack = pytest.mark.skipif(not has_ipv6(), reason="this kernel has no IPv6")
+
 
 def vips(mesh: LocalMesh, service: str) -> list[str]:
     return list(mesh.api.get(f"/api/v1/namespaces/{NAMESPACE}/services/{service}")["spec"]["clusterIPs"])
@@ -257,6 +266,7 @@ def ips(mesh: LocalMesh, pod: str) -> list[str]:
     return [each["ip"] for each in mesh.pod(pod, NAMESPACE)["status"]["podIPs"]]
 
 
+@dual_stack
 def test_every_pod_has_an_address_of_each_family_and_a_service_those_that_it_asks_for(mesh: LocalMesh) -> None:
     for pod in ("echo", "dual"):
         first, second = ips(mesh, pod)
@@ -278,6 +288,7 @@ def test_every_pod_has_an_address_of_each_family_and_a_service_those_that_it_ask
     ]
 
 
+@dual_stack
 @pytest.mark.parametrize("pod", ["bare", "asking"])
 def test_names_have_addresses_of_each_family(mesh: LocalMesh, pod: str) -> None:
     for name, addresses in (
@@ -290,6 +301,7 @@ def test_names_have_addresses_of_each_family(mesh: LocalMesh, pod: str) -> None:
             assert found == [address for address in addresses if (":" in address) == ipv6], (name, kind)
 
 
+@dual_stack
 @pytest.mark.parametrize("caller", ["dual", "both-transparent"])
 def test_ipv6_goes_through_both_sidecars(mesh: LocalMesh, caller: str) -> None:
     _, vip6 = vips(mesh, "dual")
@@ -302,6 +314,7 @@ def test_ipv6_goes_through_both_sidecars(mesh: LocalMesh, caller: str) -> None:
     assert f"[{vip6}]:9000" in logged(mesh, caller, "outbound|9000||dual.ways.svc.cluster.local", vip6)
 
 
+@dual_stack
 def test_ipv6_that_arrives_is_captured(mesh: LocalMesh) -> None:
     address = ips(mesh, "dual")[1]
     for port, cluster in (
@@ -313,6 +326,7 @@ def test_ipv6_that_arrives_is_captured(mesh: LocalMesh) -> None:
         assert "[::6]:" in logged(mesh, "dual", cluster, f"[{address}]:{port}")
 
 
+@dual_stack
 def test_a_sidecar_that_was_not_told_of_ipv6_lets_none_past_it(mesh: LocalMesh) -> None:
     """nft's rules are those of both families, and nobody listens there for IPv6 without ISTIO_DUAL_STACK."""
     for caller, address in (("bare", ips(mesh, "echo")[1]), ("echo", ips(mesh, "bare")[1])):
@@ -320,6 +334,7 @@ def test_a_sidecar_that_was_not_told_of_ipv6_lets_none_past_it(mesh: LocalMesh) 
         assert "refused" in got["error"].lower(), got
 
 
+@dual_stack
 def test_tproxy_shows_ipv6_addresses_of_clients(mesh: LocalMesh) -> None:
     address, own = ips(mesh, "both-transparent")[1], ips(mesh, "bare")[1]
     for port in (PORT, TCP_PORT, UNDECLARED_PORT):
@@ -329,6 +344,7 @@ def test_tproxy_shows_ipv6_addresses_of_clients(mesh: LocalMesh) -> None:
     assert passed_its_sidecar(call(mesh, "both-transparent", f"http://[{vip6}]/", host="both-transparent"))
 
 
+@dual_stack
 def test_a_service_without_ipv4_is_called_by_everyone(mesh: LocalMesh) -> None:
     (vip6,) = vips(mesh, "six")
     assert call(mesh, "bare", f"http://[{vip6}]/from-bare")["client"] == "::6"
@@ -339,6 +355,7 @@ def test_a_service_without_ipv4_is_called_by_everyone(mesh: LocalMesh) -> None:
     assert seen["client"] == "::6"
 
 
+@dual_stack
 def test_clients_of_one_family_see_one_address_of_an_endpoint(mesh: LocalMesh) -> None:
     def endpoints(pod: str) -> list[Json]:
         hosts = mesh.envoy(pod, "/clusters?format=json", NAMESPACE)["cluster_statuses"]
@@ -350,6 +367,7 @@ def test_clients_of_one_family_see_one_address_of_an_endpoint(mesh: LocalMesh) -
     assert passed_its_sidecar(call(mesh, "echo", "http://dual/four"))
 
 
+@dual_stack
 def test_an_unknown_ipv6_address_of_a_service_is_refused_at_once(mesh: LocalMesh) -> None:
     got = mesh.inside("bare", PORT, "/call", NAMESPACE, url=f"http://[{PREFIX}c613:fffe]/")
     assert "refused" in got["error"].lower()
