@@ -96,11 +96,9 @@ def _messages(type_url: str, bodies: Iterable[bytes]) -> list[Any]:
     return [json.loads(MessageToJson(message.FromString(body), preserving_proto_field_name=True)) for body in bodies]
 
 
-_INTERCEPTION_MODE = "sidecar.istio.io/interceptionMode"
-
-
 def _proxy(objects: Iterable[dict[str, Any]], text: str) -> Any:
     """The proxy of the pod that is named, or of the first pod of the Deployment that is."""
+    from lateen.inject.facts import INTERCEPTION_MODE
     from lateen.model.proxy import Proxy, ProxyId, ProxyType, interception_of
 
     pods = [found for found in objects if found.get("kind") == "Pod"]
@@ -115,7 +113,7 @@ def _proxy(objects: Iterable[dict[str, Any]], text: str) -> Any:
                 type=ProxyType(_type(pod)),
                 addresses=(pod["status"]["podIP"],),
                 domain=f"{metadata['namespace']}.svc.cluster.local",
-                interception=interception_of((metadata.get("annotations") or {}).get(_INTERCEPTION_MODE)),
+                interception=interception_of((metadata.get("annotations") or {}).get(INTERCEPTION_MODE)),
             )
     known = ", ".join(f"{pod['metadata']['name']}.{pod['metadata']['namespace']}" for pod in pods) or "none"
     raise Failure(f"the files make no pod {text!r}; they make: {known}")

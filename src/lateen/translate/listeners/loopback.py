@@ -63,5 +63,7 @@ def tcp_services(mesh: Mesh, namespace: str) -> tuple[tuple[int, ServiceKey], ..
 
 
 def oldest(mesh: Mesh, keys: tuple[ServiceKey, ...]) -> ServiceKey:
-    """The oldest of the services."""
+    """The oldest of the services; of a single one nothing is asked."""
+    if len(keys) == 1:
+        return keys[0]
     return min(keys, key=lambda key: found.age if (found := service(mesh, key)) is not None else NO_AGE)
