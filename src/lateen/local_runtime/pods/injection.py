@@ -88,7 +88,7 @@ def with_proxy_mark(pod: Json) -> Json:
 
     def change(container: Json) -> Json:
         if container["name"] in (INIT_CONTAINER, PROXY_CONTAINER):
-            container = _with_denied(container, _DNS_CAPTURE)
+            container = _switched_off(container, _DNS_CAPTURE)
         if container["name"] == INIT_CONTAINER:
             return _with_variable(container, proxy_mark.VARIABLE, str(proxy_mark.MARK))
         if container["name"] == PROXY_CONTAINER:
@@ -111,10 +111,10 @@ def _with_variable(container: Json, name: str, value: str) -> Json:
     return {**container, "env": [*(container.get("env") or ()), {"name": name, "value": value}]}
 
 
-def _with_denied(container: Json, name: str) -> Json:
-    if not any(variable["name"] == name for variable in container.get("env") or ()):
-        return container
-    return _with_variable(container, name, "false")
+def _switched_off(container: Json, variable: str) -> Json:
+    """The container for which the variable is false, should it have it: of two entries the later one counts."""
+    asked = any(entry["name"] == variable for entry in container.get("env") or ())
+    return _with_variable(container, variable, "false") if asked else container
 
 
 def _with_capability(container: Json, name: str) -> Json:
