@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from google.protobuf.descriptor_pool import Default
 from google.protobuf.json_format import MessageToDict
@@ -24,6 +25,7 @@ from support.worlds import World, destination_rule, endpoint_slice, proxy, servi
 
 from lateen.cli.translate import TYPES
 from lateen.config.decode import Invalid, decode
+from lateen.model.proxy import Interception, Proxy
 from lateen.xds.resource import SHORT_NAMES
 
 ADDRESS = "198.18.0.2"
@@ -282,10 +284,12 @@ def remove(within: Any, path: list[str | int]) -> None:
     del places[-2][path[len(places) - 2]]
 
 
-def configuration(objects: Iterable[Json | None]) -> Json:
+CLIENT = proxy("client", ADDRESS)
+
+
+def configuration(objects: Iterable[Json | None], client: Proxy = CLIENT) -> Json:
     """What a sidecar that serves `s0` is sent, by kind of resource."""
     world = World(*filter(None, objects))
-    client = proxy("client", ADDRESS)
     world.connect(client)
     assert list(world.mesh.failures()) == []
     found: Json = {name: [] for name in TYPES.values()}
@@ -302,9 +306,9 @@ def pod_of(name: str) -> list[Json]:
     return [service(name, ports=PORTS), piece]
 
 
-def accepted(version: str, *objects: Json | None) -> None:
+def accepted(version: str, *objects: Json | None, client: Proxy = CLIENT) -> None:
     with tempfile.TemporaryDirectory() as directory:
-        assert refusal(as_static(configuration(objects)), Path(directory, "envoy.json"), version) == ""
+        assert refusal(as_static(configuration(objects, client)), Path(directory, "envoy.json"), version) == ""
 
 
 each_version = pytest.mark.parametrize("version", VERSIONS)
@@ -354,3 +358,18 @@ def test_destination_rules_that_decode_are_accepted(version: str, ruled: list[Js
 @given(mesh_configs)
 def test_a_mesh_config_that_decodes_is_accepted(version: str, mesh: Json) -> None:
     accepted(version, *pod_of("s0"), mended(mesh, config_map))
+
+
+@each_version
+@pytest.mark.parametrize("addresses", [(ADDRESS,), ("fd00::2",), (ADDRESS, "fd00::2")])
+@pytest.mark.parametrize("interception", list(Interception))
+def test_however_connections_come_to_a_sidecar(
+    version: str, interception: Interception, addresses: tuple[str, ...]
+) -> None:
+    client = msgspec.structs.replace(
+        CLIENT, interception=interception, addresses=addresses, name_servers=("198.19.0.10", "fd00::a")
+    )
+    both = service("dual", ports=PORTS, clusterIPs=["198.19.0.5", "fd00::5"])
+    peers = service("peers", ports=PORTS, clusterIP="None")
+    members = endpoint_slice("peers", pods=[("p1", "198.18.0.9")])
+    accepted(version, *pod_of("s0"), both, peers, members, client=client)

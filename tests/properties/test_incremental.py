@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.worlds import (
@@ -14,6 +15,8 @@ from support.worlds import (
     service,
     virtual_service,
 )
+
+from lateen.model.proxy import Interception
 
 Json = dict[str, Any]
 
@@ -124,6 +127,10 @@ PROXIES = [
     proxy("p2", "198.18.0.2", "other", version="v1"),
     proxy("edge", "198.18.0.9", "istio-system", router=True, istio="ingressgateway"),
     proxy("client", "198.18.0.8", "other", proxyless=True, version="v1"),
+    msgspec.structs.replace(
+        proxy("p3", "198.18.0.3"), addresses=("198.18.0.3", "fd00::3"), name_servers=("198.19.0.10",)
+    ),
+    msgspec.structs.replace(proxy("p4", "198.18.0.4", "other"), interception=Interception.NONE),
 ]
 
 

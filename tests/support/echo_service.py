@@ -2,7 +2,8 @@
 
     /anything                  what it is (pod, uid, groups) and what the request was
     /call?url=…&host=…         the answer of another service, which it calls as any program would
-    /resolve?name=…            the addresses of a name, or the resolver's error
+    /resolve?name=…&family=…   the addresses of a name, or the resolver's error; family AF_INET unless another is named
+    /ask?name=…&kind=…         what its first name server answers: response code and addresses; over TCP with tcp=yes
     /slow?seconds=…            an answer that takes its time, begun at once
 
 It listens on the ports given as arguments.
@@ -13,10 +14,12 @@ import json
 import os
 import signal
 import socket
+import struct
 import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 
@@ -37,13 +40,38 @@ def call(url: str, host: str = "") -> dict[str, object]:
         connection.close()
 
 
-def resolve(name: str) -> dict[str, object]:
+def resolve(name: str, family: str = "AF_INET") -> dict[str, object]:
     begun = time.monotonic()
     try:
-        found = socket.getaddrinfo(name, 80, socket.AF_INET, socket.SOCK_STREAM)
+        found = socket.getaddrinfo(name, 80, getattr(socket, family), socket.SOCK_STREAM)
         return {"addresses": sorted(str(each[4][0]) for each in found)}
     except socket.gaierror as error:
         return {"error": error.errno, "seconds": time.monotonic() - begun}
+
+
+def ask(name: str, kind: str = "A", tcp: str = "") -> dict[str, object]:
+    lines = Path("/etc/resolv.conf").read_text().splitlines()
+    server = next(line.split()[1] for line in lines if line.startswith("nameserver"))
+    number, size = {"A": (1, 4), "AAAA": (28, 16), "SRV": (33, 0)}[kind]
+    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
+    query = struct.pack("!6H", 4711, 0x100, 1, 0, 0, 0) + labels + struct.pack("!BHH", 0, number, 1)
+    family = socket.AF_INET6 if ":" in server else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM) as connection:
+        connection.settimeout(5)
+        connection.connect((server, 53))
+        connection.sendall(struct.pack("!H", len(query)) + query if tcp else query)
+        answer = connection.recv(4096)
+    answer = answer[2:] if tcp else answer
+    count, at = struct.unpack_from("!H", answer, 6)[0], len(query)
+    found = []
+    for _ in range(count):
+        at += 2 if answer[at] >= 0xC0 else answer.index(0, at) - at + 1
+        kind_found, _, _, length = struct.unpack_from("!HHIH", answer, at)
+        at += 10
+        if kind_found == number and length == size:
+            found.append(socket.inet_ntop(socket.AF_INET if size == 4 else socket.AF_INET6, answer[at : at + size]))
+        at += length
+    return {"code": answer[3] & 15, "records": count, "addresses": sorted(found)}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -54,7 +82,7 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/slow":
             self.slow(float(query["seconds"]))
             return
-        value = {"/call": call, "/resolve": resolve}.get(path, self.about)(**query)
+        value = {"/call": call, "/resolve": resolve, "/ask": ask}.get(path, self.about)(**query)
         body = json.dumps(value).encode()
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
@@ -96,8 +124,17 @@ class Server(ThreadingHTTPServer):
         self.socket.bind(self.server_address)
 
 
+class IPv6Server(Server):
+    address_family = socket.AF_INET6
+
+    def server_bind(self) -> None:
+        self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        super().server_bind()
+
+
 def main() -> None:
-    servers = [Server(("", int(port)), Handler) for port in sys.argv[1:]]
+    kinds = (Server, IPv6Server) if Path("/proc/net/if_inet6").exists() else (Server,)
+    servers = [kind(("", int(port)), Handler) for port in sys.argv[1:] for kind in kinds]
 
     def stop(*_: object) -> None:
         for server in servers:

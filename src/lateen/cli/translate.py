@@ -98,7 +98,8 @@ def _messages(type_url: str, bodies: Iterable[bytes]) -> list[Any]:
 
 def _proxy(objects: Iterable[dict[str, Any]], text: str) -> Any:
     """The proxy of the pod that is named, or of the first pod of the Deployment that is."""
-    from lateen.model.proxy import Proxy, ProxyId, ProxyType
+    from lateen.inject.facts import INTERCEPTION_MODE
+    from lateen.model.proxy import Proxy, ProxyId, ProxyType, interception_of
 
     pods = [found for found in objects if found.get("kind") == "Pod"]
     name, _, namespace = text.partition(".")
@@ -112,6 +113,7 @@ def _proxy(objects: Iterable[dict[str, Any]], text: str) -> Any:
                 type=ProxyType(_type(pod)),
                 addresses=(pod["status"]["podIP"],),
                 domain=f"{metadata['namespace']}.svc.cluster.local",
+                interception=interception_of((metadata.get("annotations") or {}).get(INTERCEPTION_MODE)),
             )
     known = ", ".join(f"{pod['metadata']['name']}.{pod['metadata']['namespace']}" for pod in pods) or "none"
     raise Failure(f"the files make no pod {text!r}; they make: {known}")

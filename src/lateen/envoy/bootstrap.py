@@ -6,9 +6,9 @@ Names of clusters and listeners are those that Istio's tools know.
 
 import ipaddress
 from collections.abc import Mapping, Sequence
-from enum import Enum
 from typing import Any, NamedTuple, assert_never
 
+from lateen.common.ip_families import IpFamilies
 from lateen.envoy.stats_config import StatsSettings, stats_config
 
 Json = dict[str, Any]
@@ -34,25 +34,11 @@ STATIC_RUNTIME: Mapping[str, str] = {
 }
 
 
-class IpFamilies(Enum):
-    """The address families of a pod."""
-
-    IPV4 = "ipv4"
-    IPV6 = "ipv6"
-    DUAL = "dual"
-
-    @property
-    def localhost(self) -> str:
-        return "::1" if self is IpFamilies.IPV6 else "127.0.0.1"
-
-    @property
-    def any_address(self) -> str:
-        return "::" if self is IpFamilies.IPV6 else "0.0.0.0"
-
-    @property
-    def dns_lookup(self) -> str:
-        """Envoy's `dns_lookup_family`."""
-        return {IpFamilies.IPV4: "V4_ONLY", IpFamilies.IPV6: "V6_ONLY", IpFamilies.DUAL: "ALL"}[self]
+_DNS_LOOKUP: Mapping[IpFamilies, str] = {
+    IpFamilies.IPV4: "V4_ONLY",
+    IpFamilies.IPV6: "V6_ONLY",
+    IpFamilies.DUAL: "ALL",
+}
 
 
 class UnixSocket(NamedTuple):
@@ -103,7 +89,7 @@ class BootstrapSettings(NamedTuple):
 
 def bootstrap(node: Node, settings: BootstrapSettings) -> Json:
     """Envoy's `Bootstrap`: static clusters and listeners, delta ADS that waits for the control plane, statistics."""
-    localhost = settings.families.localhost
+    localhost = settings.families.loopbacks[0]
     ads: Json = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
     result: Json = {
         "node": _node(node),
@@ -210,7 +196,7 @@ def _control_plane_cluster(address: UnixSocket | HostPort, families: IpFamilies)
 
 
 def _dns_discovery(families: IpFamilies) -> Json:
-    return {"type": "STRICT_DNS", "dns_lookup_family": families.dns_lookup}
+    return {"type": "STRICT_DNS", "dns_lookup_family": _DNS_LOOKUP[families]}
 
 
 def _local_cluster(name: str, host: str, port: int) -> Json:
@@ -238,17 +224,18 @@ def _forwarding_listener(families: IpFamilies, port: int, stat_prefix: str, path
         "route_config": {"virtual_hosts": [{"name": "backend", "domains": ["*"], "routes": [route]}]},
         "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {"@type": _ROUTER}}],
     }
+    first, *others = families.any_addresses
     listener: Json = {
-        "name": f"{families.any_address}_{port}",
-        "address": _socket_address(families.any_address, port),
+        "name": f"{first}_{port}",
+        "address": _socket_address(first, port),
         # A proxy too busy for more connections must still be able to say so.
         "ignore_global_conn_limit": True,
         "filter_chains": [
             {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
         ],
     }
-    if families is IpFamilies.DUAL:
-        listener["additional_addresses"] = [{"address": _socket_address("::", port)}]
+    if others:
+        listener["additional_addresses"] = [{"address": _socket_address(other, port)} for other in others]
     return listener
 
 

@@ -5,6 +5,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from pwd import getpwnam
 
+from lateen.common.resolv_conf import name_servers
 from lateen.iptables.errors import ConfigurationError
 from lateen.iptables.options import Options
 from lateen.iptables.planner import Host
@@ -93,9 +94,7 @@ def _name_servers(resolv_conf: str) -> tuple[str, ...]:
         raise ConfigurationError(
             f"--redirect-dns needs the name servers, and {resolv_conf}: {error.strerror}"
         ) from None
-    words = [line.split() for line in text.splitlines()]
-    written = [line[1].partition("%")[0] for line in words if len(line) > 1 and line[0] == "nameserver"]
-    return tuple(server for server in written if _is_address(server))
+    return tuple(server for server in name_servers(text) if _is_address(server))
 
 
 def _is_address(text: str) -> bool:

@@ -32,6 +32,7 @@ from lateen.local_runtime.controllers.workloads import WorkloadController
 from lateen.local_runtime.errors import LauncherLost, ServiceRulesError
 from lateen.local_runtime.feed import Feed
 from lateen.local_runtime.manifests import Manifests, check_paths
+from lateen.local_runtime.network.address_plan import has_ipv6
 from lateen.local_runtime.network.dns import DnsServer, Zone
 from lateen.local_runtime.network.network import MeshNetwork
 from lateen.local_runtime.network.relay import Relay
@@ -227,6 +228,10 @@ class Supervisor:
             dns.zone = zone
 
         machine = self._machine(sandboxes, catalogue)
+        if not machine.ipv6:
+            self._remarks.add(
+                "IPv6", "this kernel has no IPv6: Services and pods have IPv4 addresses, whatever they ask"
+            )
         write_commands(machine.commands_directory)
         pods = Pods(machine, group, lambda ref, uid, status: runner.report(ref, uid, status), self._avoided)
         injector = LocalInjector(
@@ -237,7 +242,7 @@ class Supervisor:
             store,
             (
                 DefaultsController(store, self._notices),
-                ServiceController(store),
+                ServiceController(store, ipv6=machine.ipv6),
                 WorkloadController(store, pods, injector, self._notices, _LoopClock(), lambda: controllers.wake()),
                 runner,
                 ServiceChecks(store, self._notices),
@@ -259,6 +264,7 @@ class Supervisor:
             pods_directory=self._settings.state.pods,
             control_socket=self._settings.state.xds_socket,
             notices=self._notices,
+            ipv6=has_ipv6(),
             clock=Clock(_now),
         )
 

@@ -1,9 +1,11 @@
 """The endpoints behind a service port, from the EndpointSlices that name the service."""
 
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
 import msgspec
 
+from lateen.common.addresses import is_ipv6
 from lateen.common.hosts import is_address
 from lateen.config.kinds.endpoint_slice import EndpointSlice, SliceEndpoint
 from lateen.config.kinds.pod import Pod
@@ -22,9 +24,9 @@ class Health(StrEnum):
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """An address and port that serves; `workload` is None where no pod is known to be behind it."""
+    """What serves on a port of its addresses, one of each family; `workload` is None where no pod is known there."""
 
-    address: str
+    addresses: tuple[str, ...]
     port: int
     health: Health
     locality: Locality
@@ -53,8 +55,11 @@ SLICES_BY_ADDRESS = Index(
 
 @query
 def endpoints_of(mesh: Mesh, key: ServiceKey, port_name: str) -> tuple[Endpoint, ...]:
-    """The endpoints of a service port, by address: ready ones, those that are not, and those that leave."""
-    found: dict[tuple[str, int], Endpoint] = {}
+    """The endpoints of a service port, by address: ready ones, those that are not, and those that leave.
+
+    A pod that has an address in slices of either family is one endpoint, IPv4 first.
+    """
+    found: dict[tuple[object, bool], Endpoint] = {}
     for ref in mesh.find(SLICES_BY_SERVICE, (key.namespace, object_of(key).name)):
         piece = mesh.get(EndpointSlice, ref)
         if piece is None:
@@ -63,20 +68,35 @@ def endpoints_of(mesh: Mesh, key: ServiceKey, port_name: str) -> tuple[Endpoint,
         for endpoint in piece.endpoints if numbers else ():
             if not endpoint.addresses or not is_address(endpoint.addresses[0]):
                 continue  # a name: Envoy takes addresses only
+            place = _pod_behind(endpoint, ref.namespace) or endpoint.addresses[0], numbers[0]
             made = _endpoint(mesh, endpoint, ref.namespace, numbers[0])
-            found.setdefault((made.address, made.port), made)
-    return tuple(found[place] for place in sorted(found))
+            found.setdefault((place, is_ipv6(endpoint.addresses[0])), made)
+    return tuple(sorted(_joined(found), key=lambda endpoint: (endpoint.addresses, endpoint.port)))
+
+
+def _joined(found: Mapping[tuple[object, bool], Endpoint]) -> Iterator[Endpoint]:
+    for (place, ipv6), endpoint in found.items():
+        other = found.get((place, not ipv6))
+        if other is None:
+            yield endpoint
+        elif not ipv6:
+            yield msgspec.structs.replace(endpoint, addresses=endpoint.addresses + other.addresses)
 
 
 def _endpoint(mesh: Mesh, endpoint: SliceEndpoint, namespace: str, port: int) -> Endpoint:
-    target = endpoint.target_ref
-    behind = None
-    if target is not None and target.kind == "Pod":
-        behind = workload(mesh, Pod.ref_to(target.namespace or namespace, target.name))
+    pod = _pod_behind(endpoint, namespace)
+    behind = workload(mesh, pod) if pod is not None else None
     locality = behind.locality if behind is not None else Locality()
     if locality == Locality() and endpoint.zone:
         locality = Locality(zone=endpoint.zone)
-    return Endpoint(endpoint.addresses[0], port, _health(endpoint), locality, behind)
+    return Endpoint(endpoint.addresses[:1], port, _health(endpoint), locality, behind)
+
+
+def _pod_behind(endpoint: SliceEndpoint, namespace: str) -> ObjectRef | None:
+    target = endpoint.target_ref
+    if target is None or target.kind != "Pod":
+        return None
+    return Pod.ref_to(target.namespace or namespace, target.name)
 
 
 def _health(endpoint: SliceEndpoint) -> Health:

@@ -6,6 +6,7 @@ concerns a proxy moves it to another view and costs nothing else.
 
 import msgspec
 
+from lateen.common.ip_families import IpFamilies
 from lateen.common.labels import Labels
 from lateen.common.ports import Protocol
 from lateen.config.kinds.pod import Pod
@@ -15,7 +16,7 @@ from lateen.model.endpoints import SLICES_BY_ADDRESS, slice_ports
 from lateen.model.gateways import GatewayPort, gateway_ports
 from lateen.model.http_rules import source_selectors
 from lateen.model.mesh import Mesh
-from lateen.model.proxy import Proxy, ProxyId, ProxyType
+from lateen.model.proxy import Interception, Proxy, ProxyId, ProxyType
 from lateen.model.services import Service, ServiceKey, ServicePort, key_of, service
 from lateen.model.workloads import Locality, workload
 
@@ -34,6 +35,14 @@ class EndpointView(msgspec.Struct, frozen=True, cache_hash=True, order=True):
     """All that the choice of endpoints may depend on."""
 
     locality: Locality = Locality()
+    families: IpFamilies = IpFamilies.IPV4
+
+
+class CaptureView(msgspec.Struct, frozen=True, cache_hash=True, order=True):
+    """All that may depend on how a workload's connections come to its sidecar."""
+
+    interception: Interception = Interception.REDIRECT
+    families: IpFamilies = IpFamilies.IPV4
 
 
 class InboundPort(msgspec.Struct, frozen=True, cache_hash=True, order=True):
@@ -58,14 +67,26 @@ class GatewayView(msgspec.Struct, frozen=True, cache_hash=True, order=True):
 
     audience: Audience
     ports: tuple[GatewayPort, ...] = ()
+    families: IpFamilies = IpFamilies.IPV4
+
+
+class SidecarView(msgspec.Struct, frozen=True, cache_hash=True):
+    """What concerns sidecars alone."""
+
+    capture: CaptureView
+    inbound: InboundView
+    own_ports: tuple[int, ...] = ()
+    """Where the workload itself listens, for a sidecar that shares its addresses: without interception."""
+    name_servers: tuple[str, ...] = ()
+    """Whom its DNS queries are for, where they are captured."""
 
 
 class Views(msgspec.Struct, frozen=True, cache_hash=True):
-    """A proxy's views. A sidecar has a server side, a gateway has ports to the outside, a proxyless client neither."""
+    """A proxy's views. A gateway has ports to the outside; a proxyless client is neither sidecar nor gateway."""
 
     outbound: OutboundView
     near: EndpointView
-    inbound: InboundView | None = None
+    sidecar: SidecarView | None = None
     gateway: GatewayView | None = None
 
 
@@ -82,9 +103,22 @@ def views(mesh: Mesh, proxy_id: ProxyId) -> Views | None:
     audience = Audience(proxy_id.namespace, matched)
     return Views(
         outbound=OutboundView(audience),
-        near=EndpointView(locality),
-        inbound=_inbound(mesh, proxy) if proxy.type is ProxyType.SIDECAR else None,
+        near=EndpointView(locality, IpFamilies.of(proxy.addresses)),
+        sidecar=_sidecar(mesh, proxy) if proxy.type is ProxyType.SIDECAR else None,
         gateway=_gateway(mesh, proxy, labels, audience) if proxy.type is ProxyType.ROUTER else None,
+    )
+
+
+def _sidecar(mesh: Mesh, proxy: Proxy) -> SidecarView:
+    inbound = _inbound(mesh, proxy)
+    own: frozenset[int] = frozenset()
+    if proxy.interception is Interception.NONE:
+        own = proxy.container_ports | {port.target_port for port in inbound.ports}
+    return SidecarView(
+        capture=CaptureView(proxy.interception, IpFamilies.of(proxy.addresses)),
+        inbound=inbound,
+        own_ports=tuple(sorted(own)),
+        name_servers=proxy.name_servers,
     )
 
 
@@ -104,7 +138,8 @@ def _gateway(mesh: Mesh, proxy: Proxy, labels: Labels, audience: Audience) -> Ga
     targets: dict[int, int] = {}
     for _, port, target in _served(mesh, proxy):
         targets.setdefault(port.number, target)
-    return GatewayView(audience, gateway_ports(mesh, labels, targets, unprivileged=proxy.unprivileged))
+    ports = gateway_ports(mesh, labels, targets, unprivileged=proxy.unprivileged)
+    return GatewayView(audience, ports, IpFamilies.of(proxy.addresses))
 
 
 def _served(mesh: Mesh, proxy: Proxy) -> list[tuple[Service, ServicePort, int]]:

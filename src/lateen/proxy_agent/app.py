@@ -88,7 +88,7 @@ def _supervise(proxy: "Proxy", envoy: "EnvoyProcess", started: float, log: "Log"
 
 
 def _settings(proxy: "Proxy", started: float) -> "Settings":
-    from lateen.envoy.bootstrap import IpFamilies
+    from lateen.common.ip_families import IpFamilies
     from lateen.proxy_agent.app_probes import decode_probes
     from lateen.proxy_agent.metadata import addresses
     from lateen.proxy_agent.metrics import application_scrapes
@@ -101,9 +101,9 @@ def _settings(proxy: "Proxy", started: float) -> "Settings":
     address = addresses(environ)[0]
     to_localhost = is_true(environ.get("REWRITE_PROBE_LEGACY_LOCALHOST_DESTINATION", ""))
     return Settings(
-        admin_host=proxy.families.localhost,
+        admin_host=proxy.families.loopbacks[0],
         admin_port=config.admin_port,
-        status_host=proxy.families.any_address if proxy.families is not IpFamilies.DUAL else None,
+        status_host=proxy.families.any_addresses[0] if proxy.families is not IpFamilies.DUAL else None,
         status_port=config.status_port,
         own_ports=frozenset({proxy.readiness_port, proxy.prometheus_port}),
         drain=DrainPolicy(
@@ -114,11 +114,11 @@ def _settings(proxy: "Proxy", started: float) -> "Settings":
         ),
         probes=ProbeSettings(
             probes=decode_probes(environ.get("ISTIO_KUBE_APP_PROBERS", "")),
-            host=proxy.families.localhost if to_localhost else address,
+            host=proxy.families.loopbacks[0] if to_localhost else address,
             source="::6" if ":" in address else "127.0.0.6",
         ),
         scrapes=application_scrapes(environ.get("ISTIO_PROMETHEUS_ANNOTATIONS", "")),
-        application_host=proxy.families.localhost,
+        application_host=proxy.families.loopbacks[0],
         metrics_local_only=is_true(environ.get("METRICS_LOCALHOST_ACCESS_ONLY", "")),
         started=started,
     )

@@ -8,7 +8,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from lateen.envoy.bootstrap import IpFamilies, Locality, Node
+from lateen.common.ip_families import IpFamilies
+from lateen.envoy.bootstrap import Locality, Node
 from lateen.proxy_agent.errors import AgentError
 from lateen.proxy_agent.pod_info import PodInfo
 from lateen.proxy_agent.proxy_config import ProxyConfig
@@ -42,6 +43,8 @@ class Identity(NamedTuple):
     """With the entries of ProxyConfig `proxyMetadata` beneath."""
     pod: PodInfo
     config: ProxyConfig
+    name_servers: tuple[str, ...] = ()
+    """Those of the pod, where its DNS queries are captured; sent as `NAME_SERVERS`, a key of our own."""
 
 
 def node(identity: Identity) -> Node:
@@ -75,10 +78,7 @@ def addresses(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 def families(environ: Mapping[str, str]) -> IpFamilies:
     """The address families of the pod, by its addresses."""
-    found = {ipaddress.ip_address(address).version for address in addresses(environ)}
-    if found == {4, 6}:
-        return IpFamilies.DUAL
-    return IpFamilies.IPV6 if found == {6} else IpFamilies.IPV4
+    return IpFamilies.of(addresses(environ))
 
 
 def _metadata(identity: Identity) -> dict[str, Any]:
@@ -104,6 +104,8 @@ def _metadata(identity: Identity) -> dict[str, Any]:
             if variable == "ISTIO_METAJSON_LABELS":
                 static_labels = members
             result |= members
+    if identity.name_servers:
+        result["NAME_SERVERS"] = ",".join(identity.name_servers)
     labels = {key: value for key, value in pod.labels.items() if key != "pod-template-hash"}
     if static_labels:
         result["STATIC_LABELS"] = static_labels

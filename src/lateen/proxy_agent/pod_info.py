@@ -1,9 +1,10 @@
-"""The pod's labels and annotations, from the files of the downward API. Pure: text in, map out.
+"""The pod's labels and annotations, from the files of the downward API, and its addresses. Pure: text in, value out.
 
 A line is `key="value"`, the value quoted as Go quotes strings.
 """
 
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import NamedTuple
 
 _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\", '"': '"', "'": "'"}
@@ -31,6 +32,15 @@ def parse(text: str) -> dict[str, str]:
         except ValueError as error:
             raise ValueError(f"line {number}: {error}") from error
     return result
+
+
+def global_addresses(table: str) -> tuple[str, ...]:
+    """The IPv6 addresses of the kernel's table of them that are neither for a link nor for this host alone.
+
+    A line is the address in hexadecimal, then the numbers of the interface, of the prefix, of the scope, and others.
+    """
+    rows = [line.split() for line in table.splitlines()]
+    return tuple(str(ip_address(bytes.fromhex(row[0]))) for row in rows if row[3] == "00" and row[5] != "lo")
 
 
 def _unquote(text: str) -> str:

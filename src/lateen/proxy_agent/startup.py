@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lateen.common import proxy_mark
+from lateen.common.ip_families import IpFamilies
+from lateen.common.resolv_conf import name_servers
 from lateen.envoy import binary, process
-from lateen.envoy.bootstrap import BootstrapSettings, IpFamilies, Node, bootstrap
+from lateen.envoy.bootstrap import BootstrapSettings, Node, bootstrap
 from lateen.envoy.process import EnvoyOptions, EnvoyProcess
 from lateen.envoy.stats_config import StatsSettings
 from lateen.proxy_agent import metadata, pod_info, proxy_config
@@ -23,6 +25,8 @@ from lateen.proxy_agent.options import ProxyOptions
 from lateen.proxy_agent.pod_info import PodInfo
 from lateen.proxy_agent.proxy_config import ProxyConfig
 
+RESOLV_CONF = "/etc/resolv.conf"
+IPV6_ADDRESSES = "/proc/net/if_inet6"
 POD_INFO_DIRECTORY = "/etc/istio/pod"
 PROXY_USER = 1337
 BOOTSTRAP_FILE = "envoy-rev.json"
@@ -57,18 +61,34 @@ def read_proxy(options: ProxyOptions, environ: Mapping[str, str], directory: str
     if options.service_cluster:
         config = config._replace(service_cluster=options.service_cluster)
     merged = {**config.proxy_metadata, **environ}
+    if is_true(merged.get("ISTIO_DUAL_STACK", "")):
+        merged["INSTANCE_IP"] = ",".join(dict.fromkeys((*metadata.addresses(merged), *_ipv6_addresses())))
     pod = PodInfo(_downward(directory, "labels"), _downward(directory, "annotations"))
     return Proxy(
         options=options,
         environ=merged,
         pod=pod,
         config=config,
-        node=metadata.node(metadata.Identity(options.kind, options.domain, merged, pod, config)),
+        node=metadata.node(
+            metadata.Identity(options.kind, options.domain, merged, pod, config, _captured_name_servers(merged))
+        ),
         families=metadata.families(merged),
         readiness_port=metadata.port(merged, "ENVOY_STATUS_PORT", 15021),
         prometheus_port=metadata.port(merged, "ENVOY_PROMETHEUS_PORT", 15090),
         mark=_mark(merged.get(proxy_mark.VARIABLE, "")),
     )
+
+
+def _ipv6_addresses() -> tuple[str, ...]:
+    """Those of the pod that are good beyond a link: the downward API told only the first address."""
+    path = Path(IPV6_ADDRESSES)
+    return pod_info.global_addresses(_read(path, "IPv6 addresses")) if path.exists() else ()
+
+
+def _captured_name_servers(environ: Mapping[str, str]) -> tuple[str, ...]:
+    if environ.get("ISTIO_META_DNS_CAPTURE") != "true":
+        return ()
+    return name_servers(_read(Path(RESOLV_CONF), "name servers"))
 
 
 def bootstrap_of(proxy: Proxy) -> dict[str, Any]:

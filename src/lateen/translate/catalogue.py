@@ -6,14 +6,17 @@ namespaces that look special to it put in their place. A question about a view n
 
 from collections.abc import Callable, Iterable
 
+from lateen.common.ip_families import IpFamilies
 from lateen.incremental.engine import query, surviving
 from lateen.model.audience import Audience
 from lateen.model.mesh import Mesh
-from lateen.model.services import service_namespaces, services_in
+from lateen.model.proxy import Interception
+from lateen.model.services import ServiceKey, service_namespaces, services_in
 from lateen.model.traffic_policy import client_rule_hosts
-from lateen.model.views import EndpointView, GatewayView, InboundView, OutboundView, Views
+from lateen.model.views import CaptureView, EndpointView, GatewayView, InboundView, OutboundView, SidecarView, Views
 from lateen.model.workloads import Locality
 from lateen.translate.clusters.inbound import inbound_clusters
+from lateen.translate.clusters.name_servers import name_servers_cluster
 from lateen.translate.clusters.outbound import (
     black_hole_cluster,
     clusters_of,
@@ -21,9 +24,12 @@ from lateen.translate.clusters.outbound import (
     passthrough_cluster,
 )
 from lateen.translate.endpoints import empty_assignment, load_assignment, prefers_near
+from lateen.translate.listeners.dns import dns_connections, dns_datagrams
 from lateen.translate.listeners.gateway import gateway_listener
 from lateen.translate.listeners.inbound import virtual_inbound
+from lateen.translate.listeners.loopback import loopback_listener, oldest, tcp_services
 from lateen.translate.listeners.outbound import (
+    RESERVED_PORTS,
     http_listener,
     http_ports_in,
     tcp_listeners_of,
@@ -44,7 +50,7 @@ Question = tuple[Callable[..., Offer], tuple[object, ...]]
 
 def questions(views: Views) -> dict[str, tuple[Question, ...]]:
     """What to ask for a proxy, by type URL; the answers of one type together are what it may be sent."""
-    outbound, near, inbound, gateway = views.outbound, views.near, views.inbound, views.gateway
+    outbound, near, gateway = views.outbound, views.near, views.gateway
     if gateway is not None:
         return {
             CLUSTER: ((clusters, (outbound, True)),),
@@ -52,19 +58,35 @@ def questions(views: Views) -> dict[str, tuple[Question, ...]]:
             LISTENER: ((gateway_listeners, (gateway,)),),
             ROUTE: ((gateway_routes, (gateway,)),),
         }
-    if inbound is not None:
-        return {
-            CLUSTER: ((clusters, (outbound, False)), (inbound_clusters, (inbound,))),
-            ENDPOINT: ((assignments, (outbound, near, False)),),
-            LISTENER: ((listeners, (outbound,)), (inbound_listeners, (inbound,))),
-            ROUTE: ((routes, (outbound,)),),
-        }
+    if views.sidecar is not None:
+        return _questions_of_sidecar(outbound, near, views.sidecar)
     return {
         CLUSTER: ((proxyless_clusters, (outbound.namespace,)),),
         ENDPOINT: ((assignments, (outbound, near, True)),),
         LISTENER: ((api_listeners, (outbound.namespace,)),),
         ROUTE: ((api_routes, (outbound,)),),
     }
+
+
+def _questions_of_sidecar(
+    outbound: OutboundView, near: EndpointView, sidecar: SidecarView
+) -> dict[str, tuple[Question, ...]]:
+    capture = sidecar.capture
+    captured = capture.interception is not Interception.NONE
+    # Without capture no client has chosen an endpoint of a headless service: then it is as on a gateway.
+    found: dict[str, tuple[Question, ...]] = {
+        CLUSTER: ((clusters, (outbound, not captured)),),
+        ENDPOINT: ((assignments, (outbound, near, not captured)),),
+        LISTENER: ((loopback_listeners, (capture.families, sidecar.own_ports)),),
+        ROUTE: ((routes, (outbound,)),),
+    }
+    if captured:
+        found[CLUSTER] += ((inbound_clusters, (sidecar.inbound, capture)),)
+        found[LISTENER] = ((listeners, (outbound, capture)), (inbound_listeners, (sidecar.inbound, capture)))
+    if captured and sidecar.name_servers:
+        found[CLUSTER] += ((name_servers, (sidecar.name_servers,)),)
+        found[LISTENER] += ((dns_listeners, (sidecar.name_servers, capture.families)),)
+    return found
 
 
 # Clusters
@@ -89,27 +111,34 @@ def _clusters_in(mesh: Mesh, namespace: str, client: str | None, gateway: bool) 
     return _built(outbound_cluster, mesh, ((t,) for t in clusters_of(mesh, namespace, client, gateway)))
 
 
+@query
+def name_servers(mesh: Mesh, addresses: tuple[str, ...]) -> Offer:
+    """The cluster of a pod's name servers."""
+    return Offer([name_servers_cluster(mesh, addresses)])
+
+
 # Endpoints
 
 
 @query
 def assignments(mesh: Mesh, view: OutboundView, near: EndpointView, gateway: bool) -> Offer:
     """The endpoints of every outbound cluster that has them from us."""
-    shared = dict(_public_assignments(mesh, gateway))
+    families = near.families
+    shared = dict(_public_assignments(mesh, families, gateway))
     for namespace in _near_namespaces(mesh, gateway):
-        shared[namespace] = _assignments_in(mesh, namespace, None, near.locality, gateway)
+        shared[namespace] = _assignments_in(mesh, namespace, None, near.locality, families, gateway)
     for namespace in _special_namespaces(mesh, view.namespace) & shared.keys():
         place = near.locality if _prefer_near(mesh, namespace, view.namespace, gateway) else None
-        shared[namespace] = _assignments_in(mesh, namespace, view.namespace, place, gateway)
+        shared[namespace] = _assignments_in(mesh, namespace, view.namespace, place, families, gateway)
     return Offer(shared.values(), otherwise=empty_assignment)
 
 
 @query
-def _public_assignments(mesh: Mesh, gateway: bool) -> tuple[tuple[str, Offer], ...]:
+def _public_assignments(mesh: Mesh, families: IpFamilies, gateway: bool) -> tuple[tuple[str, Offer], ...]:
     """By namespace; those whose endpoints depend on where the client is are empty here."""
     near = _near_namespaces(mesh, gateway)
     return tuple(
-        (ns, EMPTY_OFFER if ns in near else _assignments_in(mesh, ns, None, None, gateway))
+        (ns, EMPTY_OFFER if ns in near else _assignments_in(mesh, ns, None, None, families, gateway))
         for ns in service_namespaces(mesh)
     )
 
@@ -125,9 +154,11 @@ def _prefer_near(mesh: Mesh, namespace: str, client: str | None, gateway: bool) 
 
 
 @query
-def _assignments_in(mesh: Mesh, namespace: str, client: str | None, near: Locality | None, gateway: bool) -> Offer:
+def _assignments_in(
+    mesh: Mesh, namespace: str, client: str | None, near: Locality | None, families: IpFamilies, gateway: bool
+) -> Offer:
     targets = (t for t in clusters_of(mesh, namespace, client, gateway) if not t.original_destination)
-    wanted = ((target, near if near is not None and prefers_near(mesh, target) else None) for target in targets)
+    wanted = ((t, near if near is not None and prefers_near(mesh, t) else None, families) for t in targets)
     return _built(load_assignment, mesh, wanted)
 
 
@@ -135,22 +166,22 @@ def _assignments_in(mesh: Mesh, namespace: str, client: str | None, near: Locali
 
 
 @query
-def listeners(mesh: Mesh, view: OutboundView) -> Offer:
+def listeners(mesh: Mesh, view: OutboundView, capture: CaptureView) -> Offer:
     """The listeners of a sidecar's client side."""
     del view  # every sidecar has the same ones, until something restricts which services it sees
-    return _public_listeners(mesh)
+    return Offer([virtual_outbound(mesh, capture), _public_listeners(mesh, capture.families)])
 
 
 @query
-def _public_listeners(mesh: Mesh) -> Offer:
+def _public_listeners(mesh: Mesh, families: IpFamilies) -> Offer:
     namespaces = service_namespaces(mesh)
-    http = _built(http_listener, mesh, ((port,) for port in _http_ports(mesh)))
-    return Offer([virtual_outbound(mesh), http, *(_tcp_listeners_in(mesh, ns) for ns in namespaces)])
+    http = _built(http_listener, mesh, ((port, families) for port in _http_ports(mesh)))
+    return Offer([http, *(_tcp_listeners_in(mesh, ns, families) for ns in namespaces)])
 
 
 @query
-def _tcp_listeners_in(mesh: Mesh, namespace: str) -> Offer:
-    return _built(tcp_listeners_of, mesh, ((key,) for key in services_in(mesh, namespace)))
+def _tcp_listeners_in(mesh: Mesh, namespace: str, families: IpFamilies) -> Offer:
+    return _built(tcp_listeners_of, mesh, ((key, families) for key in services_in(mesh, namespace)))
 
 
 @query
@@ -159,15 +190,39 @@ def _http_ports(mesh: Mesh) -> tuple[int, ...]:
 
 
 @query
-def inbound_listeners(mesh: Mesh, view: InboundView) -> Offer:
+def loopback_listeners(mesh: Mesh, families: IpFamilies, own_ports: tuple[int, ...]) -> Offer:
+    """The listeners of a sidecar to which nothing is redirected; the workload's own ports are left to it."""
+    http, tcp = frozenset(_http_ports(mesh)), dict(_tcp_ports(mesh))
+    free = (http | tcp.keys()) - RESERVED_PORTS - frozenset(own_ports)
+    return _built(loopback_listener, mesh, ((port, port in http, tcp.get(port), families) for port in sorted(free)))
+
+
+@query
+def _tcp_ports(mesh: Mesh) -> tuple[tuple[int, ServiceKey], ...]:
+    """Every TCP port with the oldest service that has it."""
+    by_port: dict[int, tuple[ServiceKey, ...]] = {}
+    for namespace in service_namespaces(mesh):
+        for port, key in tcp_services(mesh, namespace):
+            by_port[port] = (*by_port.get(port, ()), key)
+    return tuple((port, oldest(mesh, keys)) for port, keys in sorted(by_port.items()))
+
+
+@query
+def inbound_listeners(mesh: Mesh, view: InboundView, capture: CaptureView) -> Offer:
     """The listener of a sidecar's server side."""
-    return Offer([virtual_inbound(mesh, view)])
+    return Offer([virtual_inbound(mesh, view, capture)])
+
+
+@query
+def dns_listeners(mesh: Mesh, addresses: tuple[str, ...], families: IpFamilies) -> Offer:
+    """The listeners of a sidecar that captures DNS meant for name servers at these addresses."""
+    return Offer([dns_datagrams(mesh, addresses, families), dns_connections(mesh, families)])
 
 
 @query
 def gateway_listeners(mesh: Mesh, view: GatewayView) -> Offer:
     """A gateway's listeners, one for each port."""
-    return _built(gateway_listener, mesh, ((port.listen, port.bind) for port in view.ports))
+    return _built(gateway_listener, mesh, ((port.listen, port.bind, view.families) for port in view.ports))
 
 
 # Routes

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import msgspec
 from envoy.config.core.v3.base_pb2 import Locality as EnvoyLocality
 from envoy.config.core.v3.base_pb2 import Metadata
 from envoy.config.core.v3.health_check_pb2 import HealthStatus
@@ -10,6 +11,7 @@ from envoy.config.endpoint.v3.endpoint_components_pb2 import LbEndpoint, Localit
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from google.protobuf.wrappers_pb2 import UInt32Value
 
+from lateen.common.ip_families import IpFamilies
 from lateen.common.labels import Selector
 from lateen.incremental.engine import query
 from lateen.model import mesh_config, traffic_policy
@@ -59,15 +61,17 @@ def _sends_unready(mesh: Mesh, target: OutboundCluster) -> bool:
 
 
 @query
-def load_assignment(mesh: Mesh, target: OutboundCluster, near: Locality | None) -> Resource:
-    """The endpoints of a cluster; seen from `near` where its policy prefers near ones, else from nowhere."""
+def load_assignment(mesh: Mesh, target: OutboundCluster, near: Locality | None, families: IpFamilies) -> Resource:
+    """The endpoints of a cluster for clients with addresses of these families; seen from `near` where its policy
+    prefers near ones, else from nowhere.
+    """
     declared = service(mesh, target.service)
     port = declared.port(target.port) if declared is not None else None
     found = endpoints_of(mesh, target.service, port.name) if port is not None else ()
     selector = traffic_policy.subset_selector(mesh, target.rule, target.subset) if target.subset else _EVERYTHING
     always_ready = declared is not None and declared.publish_not_ready
     wanted = _WANTED[always_ready or _sends_unready(mesh, target)]
-    chosen = [e for e in found if e.health in wanted and _selected(e, selector)]
+    chosen = [_seen_by(e, families) for e in found if e.health in wanted and _selected(e, selector)]
     assignment = ClusterLoadAssignment(
         cluster_name=target.name, endpoints=_by_locality(chosen, near, always_ready=always_ready)
     )
@@ -77,6 +81,12 @@ def load_assignment(mesh: Mesh, target: OutboundCluster, near: Locality | None) 
 def empty_assignment(name: str) -> Resource:
     """A cluster without endpoints."""
     return as_resource(name, ClusterLoadAssignment(cluster_name=name))
+
+
+def _seen_by(endpoint: Endpoint, families: IpFamilies) -> Endpoint:
+    """The endpoint with the addresses that the client can use; one that has none of them stays as it is."""
+    usable = families.having(endpoint.addresses) or endpoint.addresses
+    return endpoint if usable == endpoint.addresses else msgspec.structs.replace(endpoint, addresses=usable)
 
 
 def _selected(endpoint: Endpoint, selector: Selector | None) -> bool:
@@ -108,8 +118,11 @@ def _priorities(places: Iterable[Locality], near: Locality | None) -> dict[Local
 
 
 def _lb_endpoint(endpoint: Endpoint, *, always_ready: bool) -> LbEndpoint:
+    first, *others = (socket_address(address, endpoint.port) for address in endpoint.addresses)
     result = LbEndpoint(
-        endpoint=EnvoyEndpoint(address=socket_address(endpoint.address, endpoint.port)),
+        endpoint=EnvoyEndpoint(
+            address=first, additional_addresses=[EnvoyEndpoint.AdditionalAddress(address=other) for other in others]
+        ),
         health_status=_STATUS[Health.HEALTHY if always_ready else endpoint.health],
         load_balancing_weight=UInt32Value(value=1),
     )

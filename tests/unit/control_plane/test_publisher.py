@@ -150,7 +150,7 @@ async def test_a_type_that_cannot_be_built_is_not_offered_in_part(
     publisher.opened(as_stream(connection))
     assert REVIEWS in await connection.offered()
     assert not any(LISTENER in offers for offers in connection.offers)
-    assert "cannot build virtual_outbound(); it is left out" in caplog.text
+    assert "cannot build virtual_outbound(" in caplog.text
     assert "_public_listeners" not in {
         record.args[0].query.__name__ for record in caplog.records
     }  # told once, at its root

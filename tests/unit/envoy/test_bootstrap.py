@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from lateen.common.ip_families import IpFamilies
 from lateen.envoy import binary
 from lateen.envoy.bootstrap import (
     BootstrapSettings,
     HostPort,
-    IpFamilies,
     Json,
     Locality,
     Node,

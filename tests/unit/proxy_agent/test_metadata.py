@@ -1,6 +1,7 @@
 import pytest
 
-from lateen.envoy.bootstrap import IpFamilies, Locality
+from lateen.common.ip_families import IpFamilies
+from lateen.envoy.bootstrap import Locality
 from lateen.proxy_agent import proxy_config
 from lateen.proxy_agent.errors import AgentError
 from lateen.proxy_agent.metadata import ISTIO_VERSION, Identity, families, node

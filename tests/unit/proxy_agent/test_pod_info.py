@@ -1,6 +1,6 @@
 import pytest
 
-from lateen.proxy_agent.pod_info import parse
+from lateen.proxy_agent.pod_info import global_addresses, parse
 
 
 def test_lines_are_keys_and_quoted_values() -> None:
@@ -28,3 +28,13 @@ def test_values_are_quoted_as_go_does(quoted: str, value: str) -> None:
 def test_anything_else_names_its_line(text: str) -> None:
     with pytest.raises(ValueError, match=f"line {text.count(chr(10)) + 1}: "):
         parse(text)
+
+
+def test_addresses_that_are_good_beyond_a_link() -> None:
+    table = """fe80000000000000085812fffec61dc7 02 40 20 80     eth0
+fd6c61746565000000000000c6121dc7 02 70 00 82     eth0
+00000000000000000000000000000001 01 80 10 80       lo
+00000000000000000000000000000006 01 80 00 80       lo
+"""
+    assert global_addresses(table) == ("fd6c:6174:6565::c612:1dc7",)
+    assert global_addresses("") == ()

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from lateen.common.ip_families import IpFamilies
 from lateen.proxy_agent import startup
 from lateen.proxy_agent.errors import AgentError
 from lateen.proxy_agent.options import proxy_options
@@ -77,3 +78,30 @@ def test_a_proxy_with_a_mark_marks_what_it_sends_and_keeps_its_user(tmp_path: Pa
 def test_what_is_no_mark_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(AgentError, match=f"LATEEN_PROXY_MARK: '{text}'"):
         proxy(tmp_path, LATEEN_PROXY_MARK=text)
+
+
+def test_ipv6_addresses_are_told_where_both_families_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = tmp_path / "if_inet6"
+    table.write_text("fd6c61746565000000000000c6121dc7 02 70 00 82     eth0\n")
+    monkeypatch.setattr(startup, "IPV6_ADDRESSES", str(table))
+    asked = {"proxyMetadata": {"ISTIO_DUAL_STACK": "true"}}
+    both = proxy(tmp_path, asked)
+    assert both.node.metadata["INSTANCE_IPS"] == "10.0.0.1,fd6c:6174:6565::c612:1dc7"
+    assert both.families is IpFamilies.DUAL
+    assert proxy(tmp_path).node.metadata["INSTANCE_IPS"] == "10.0.0.1"
+    table.unlink()
+    assert proxy(tmp_path, asked).families is IpFamilies.IPV4
+
+
+def test_name_servers_are_told_where_dns_is_captured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolv_conf = tmp_path / "resolv.conf"
+    resolv_conf.write_text("search a.svc\nnameserver 198.19.0.10\nnameserver fe80::1%eth0\nnameserver\n")
+    monkeypatch.setattr(startup, "RESOLV_CONF", str(resolv_conf))
+    captured = {"proxyMetadata": {"ISTIO_META_DNS_CAPTURE": "true"}}
+    assert proxy(tmp_path, captured).node.metadata["NAME_SERVERS"] == "198.19.0.10,fe80::1"
+    assert "NAME_SERVERS" not in proxy(tmp_path).node.metadata
+    resolv_conf.unlink()
+    with pytest.raises(AgentError, match=str(resolv_conf)):
+        proxy(tmp_path, captured)

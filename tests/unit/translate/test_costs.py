@@ -1,7 +1,10 @@
 """What a change costs: computations are counted, not timed."""
 
+import msgspec
 import pytest
 from support.worlds import World, destination_rule, endpoint_slice, pod, proxy, service, virtual_service
+
+from lateen.model.proxy import Interception
 
 REVIEWS_PODS = [("reviews-v1", "198.18.0.11"), ("reviews-v2", "198.18.0.12")]
 TRANSLATIONS = (
@@ -133,8 +136,34 @@ def test_a_mesh_setting_that_nobody_reads_costs_only_the_projections(world: Worl
 
 def test_a_view_does_not_read_services(world: World) -> None:
     """What a view rests on directly grows with namespaces, not with services."""
-    from lateen.translate.catalogue import assignments, clusters, listeners, routes
+    from lateen.translate.catalogue import assignments, clusters, listeners, loopback_listeners, routes
 
-    for question in (clusters, assignments, listeners, routes):
+    world.connect(msgspec.structs.replace(proxy("uncaptured"), interception=Interception.NONE))
+    for question in (clusters, assignments, listeners, loopback_listeners, routes):
+        assert world.mesh.memo[question]
         for node in world.mesh.memo[question].values():
             assert len(node.reads) < 12, node
+
+
+def test_names_are_collected_for_those_whose_dns_is_captured_and_anew_only_when_hosts_or_addresses_change(
+    world: World,
+) -> None:
+    with world.computations() as ran:
+        world.apply(service("new"))
+    assert not ran.keys() & {"dns_datagrams", "host_addresses"}
+
+    asking = [msgspec.structs.replace(proxy(name), name_servers=("198.19.0.10",)) for name in ("asking", "also")]
+    world.connect(*asking)
+    with world.computations() as ran:
+        world.apply(endpoint_slice("reviews", pods=REVIEWS_PODS[:1]))
+        world.apply(destination_rule("reviews", subsets=("v1",)))
+    assert not ran.keys() & {"dns_datagrams", "dns_connections", "_table", "_table_in", "host_addresses"}
+
+    with world.computations() as ran:
+        world.apply(service("newer"), service("headless", clusterIP="None"))
+    assert (ran["host_addresses"], ran["_table_in"], ran["dns_datagrams"]) == (2, 1, 1)
+    assert "dns_connections" not in ran
+
+    with world.computations() as ran:
+        world.apply(endpoint_slice("headless", pods=REVIEWS_PODS))
+    assert (ran["host_addresses"], ran["_table_in"], ran["dns_datagrams"]) == (1, 1, 1)

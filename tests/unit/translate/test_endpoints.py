@@ -7,6 +7,7 @@ from envoy.config.core.v3.health_check_pb2 import HealthStatus
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from support.worlds import World, destination_rule, endpoint_slice, pod, service
 
+from lateen.common.ip_families import IpFamilies
 from lateen.model.services import ServiceKey
 from lateen.model.traffic_policy import destination_rule as rule_for
 from lateen.model.workloads import Locality
@@ -17,9 +18,15 @@ KEY = ServiceKey("reviews.default.svc.cluster.local", "default")
 PODS = [("r1", "198.18.0.11"), ("r2", "198.18.0.12"), ("r3", "198.18.0.13")]
 
 
-def assignment(world: World, subset: str = "", near: Locality | None = None, port: int = 9080) -> ClusterLoadAssignment:
+def assignment(
+    world: World,
+    subset: str = "",
+    near: Locality | None = None,
+    port: int = 9080,
+    families: IpFamilies = IpFamilies.IPV4,
+) -> ClusterLoadAssignment:
     rule = rule_for(world.mesh, KEY.hostname, "default", None)
-    found = load_assignment(world.mesh, OutboundCluster(KEY, port, subset, rule), near)
+    found = load_assignment(world.mesh, OutboundCluster(KEY, port, subset, rule), near, families)
     return ClusterLoadAssignment.FromString(found.body)
 
 
@@ -102,3 +109,22 @@ def test_telemetry_knows_the_workload_of_an_endpoint(world: World) -> None:
     (group,) = [g for g in assignment(world).endpoints if not g.locality.zone]
     metadata = group.lb_endpoints[0].metadata.filter_metadata["istio"]
     assert metadata["workload"] == "r1;default;r1;v1;Kubernetes"
+
+
+def test_a_pod_of_both_families_is_one_endpoint_with_what_the_client_can_use() -> None:
+    four = endpoint_slice("reviews", pods=[("r1", "198.18.0.11"), ("r2", "198.18.0.12")])
+    six = endpoint_slice("reviews", pods=[("r1", "fd00::11"), ("r3", "fd00::13")])
+    six["metadata"]["name"] += "-6"
+    six["addressType"] = "IPv6"
+    world = World(service("reviews"), four, six)
+
+    def seen(families: IpFamilies) -> list[list[str]]:
+        found = assignment(world, families=families)
+        return [
+            [at.socket_address.address for at in (one.address, *(more.address for more in one.additional_addresses))]
+            for one in (member.endpoint for group in found.endpoints for member in group.lb_endpoints)
+        ]
+
+    assert seen(IpFamilies.DUAL) == [["198.18.0.11", "fd00::11"], ["198.18.0.12"], ["fd00::13"]]
+    assert seen(IpFamilies.IPV4) == [["198.18.0.11"], ["198.18.0.12"], ["fd00::13"]]
+    assert seen(IpFamilies.IPV6) == [["fd00::11"], ["198.18.0.12"], ["fd00::13"]]

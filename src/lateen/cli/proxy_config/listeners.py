@@ -11,6 +11,7 @@ BRIEF_COLUMNS = ("ADDRESSES", "PORT", "TYPE")
 
 _HTTP = "http_connection_manager"
 _TCP = "tcp_proxy"
+_DNS = "dns_filter"
 
 
 class ListenerFilter(msgspec.Struct, frozen=True):
@@ -41,7 +42,9 @@ def brief_rows(listeners: Sequence[Json]) -> list[Sequence[str]]:
 
 
 def kind_of(listener: Json) -> str:
-    """`HTTP`, `TCP`, `HTTP+TCP` or `UNKNOWN`, by what its chains end in."""
+    """`HTTP`, `TCP`, `HTTP+TCP` or `UNKNOWN`, by what its chains end in; `DNS` where it has none and answers that."""
+    if _known_hosts(listener) is not None:
+        return "DNS"
     names = {str(each.get("name", "")) for chain in _all_chains(listener) for each in chain.get("filters", [])}
     kinds = [kind for kind, part in (("HTTP", _HTTP), ("TCP", _TCP)) if any(part in name for name in names)]
     return "+".join(kinds) or "UNKNOWN"
@@ -61,7 +64,19 @@ def _all_chains(listener: Json) -> list[Json]:
     return [*listener.get("filter_chains", []), *([default] if default else [])]
 
 
+def _known_hosts(listener: Json) -> int | None:
+    """How many hosts a listener of DNS queries answers for itself; None for other listeners."""
+    for each in listener.get("listener_filters", []):
+        if _DNS in each.get("name", ""):
+            table = each.get("typed_config", {}).get("server_config", {}).get("inline_dns_table", {})
+            return len(table.get("virtual_domains", []))
+    return None
+
+
 def _chains(listener: Json) -> Iterator[tuple[str, str]]:
+    known = _known_hosts(listener)
+    if known is not None:
+        yield "Trans: udp", f"DNS of {known} hosts, others: name servers"
     for chain in _all_chains(listener):
         yield _match(chain.get("filter_chain_match", {})), _destination(chain)
 

@@ -134,7 +134,7 @@ def _cookie(path: Path, cookie: HTTPCookie) -> Iterator[Problem]:
     for position, attribute in enumerate(cookie.attributes):
         at = (*path, "attributes", position)
         yield from names.check((*at, "name"), names.not_a_header(attribute.name))
-        yield from names.check((*at, "value"), names.not_one_line(attribute.value))
+        yield from names.check((*at, "value"), names.not_a_header_text(attribute.value))
 
 
 def _not_a_ring_size(size: int | None) -> str | None:

@@ -93,6 +93,13 @@ def not_one_line(text: str) -> str | None:
     return None
 
 
+def not_a_header_text(text: str) -> str | None:
+    """What is sent as a header, or as a part of one."""
+    if len(text.encode()) > MAX_HEADER_BYTES:
+        return f"is longer than {MAX_HEADER_BYTES} bytes"
+    return not_one_line(text)
+
+
 def check(path: Path, wrong: str | None) -> Iterator[Problem]:
     """The problem of a field, if it has one."""
     if wrong:

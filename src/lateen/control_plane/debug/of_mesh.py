@@ -98,7 +98,7 @@ def _shard(endpoints: Mapping[str, Iterable[Endpoint]]) -> list[Json]:
 
 def _endpoint(endpoint: Endpoint, port_name: str) -> Json:
     shown: Json = {
-        "Addresses": [endpoint.address],
+        "Addresses": list(endpoint.addresses),
         "EndpointPort": endpoint.port,
         "ServicePortName": port_name,
         "HealthStatus": endpoint.health,

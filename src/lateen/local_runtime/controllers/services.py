@@ -15,6 +15,7 @@ from lateen.local_runtime.plan.services import (
     SERVICE_NAME_LABEL,
     endpoint_slices,
     mirrored_slices,
+    own_addresses,
     selects,
     with_cluster_ip,
 )
@@ -27,8 +28,9 @@ _SLICES: Final = "discovery.k8s.io"
 class ServiceController:
     """Addresses of Services, and EndpointSlices from pods and from hand-written Endpoints."""
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: ObjectStore, *, ipv6: bool = True) -> None:
         self._store = store
+        self._ipv6 = ipv6
         self._services: set[ObjectRef] = set()
         self._endpoints: set[ObjectRef] = set()
 
@@ -57,7 +59,7 @@ class ServiceController:
         stored = self._store.get(ref)
         if stored is None:
             return self._replace_slices(ref, CONTROLLER, ())
-        addressed = with_cluster_ip(stored.raw, self._taken(ref))
+        addressed = with_cluster_ip(stored.raw, self._taken(ref), ipv6=self._ipv6)
         if addressed is not stored.raw:
             stored = self._store.put(addressed, origin=stored.origin)
         pods = [pod.raw for pod in self._store.list("", "Pod", ref.namespace)]
@@ -72,8 +74,8 @@ class ServiceController:
         self._replace_slices(ref, MIRROR, wanted)
 
     def _taken(self, ref: ObjectRef) -> set[str]:
-        others = (o.raw.get("spec") or {} for o in self._store.list("", "Service") if o.ref != ref)
-        return {spec["clusterIP"] for spec in others if spec.get("clusterIP")}
+        others = (other.raw for other in self._store.list("", "Service") if other.ref != ref)
+        return {address for other in others for address in own_addresses(other)}
 
     def _replace_slices(self, service: ObjectRef, manager: str, wanted: Iterable[Json]) -> None:
         kept = {self._store.put(piece, origin=_ORIGIN).ref for piece in wanted}

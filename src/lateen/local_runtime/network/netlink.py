@@ -18,6 +18,7 @@ _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_NET_NS_FD = 1, 
 _INFO_KIND, _INFO_DATA = 1, 2
 _VETH_PEER: Final = 1
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_NO_DAD: Final = 2
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY = 1, 4, 5
 _UP: Final = 1
 
@@ -61,26 +62,24 @@ class Netlink:
         self._ask(_NEWLINK, 0, _link(index=socket.if_nametoindex(name), flags=_UP), f"bring {name} up")
 
     def add_address(self, name: str, address: str, prefix: int) -> None:
-        """Give a link an IPv4 address."""
-        packed = socket.inet_aton(address)
-        header = struct.pack("BBBBi", socket.AF_INET, prefix, 0, _SCOPE_UNIVERSE, socket.if_nametoindex(name))
+        """Give a link an address; an IPv6 one serves at once, as nobody else can have it."""
+        family, packed = _packed(address)
+        header = struct.pack("BBBBi", family, prefix, _NO_DAD, _SCOPE_UNIVERSE, socket.if_nametoindex(name))
         attributes = _attribute(_IFA_LOCAL, packed) + _attribute(_IFA_ADDRESS, packed)
         self._ask(_NEWADDR, _CREATE | _EXCLUSIVE, header + attributes, f"add {address}/{prefix} to {name}")
 
     def add_default_route(self, gateway: str) -> None:
         """Send what has no other route to `gateway`."""
-        header = struct.pack(
-            "BBBBBBBBI", socket.AF_INET, 0, 0, 0, _TABLE_MAIN, _PROTOCOL_BOOT, _SCOPE_UNIVERSE, _UNICAST, 0
-        )
-        attributes = _attribute(_RTA_GATEWAY, socket.inet_aton(gateway))
+        family, packed = _packed(gateway)
+        header = struct.pack("BBBBBBBBI", family, 0, 0, 0, _TABLE_MAIN, _PROTOCOL_BOOT, _SCOPE_UNIVERSE, _UNICAST, 0)
+        attributes = _attribute(_RTA_GATEWAY, packed)
         self._ask(_NEWROUTE, _CREATE | _EXCLUSIVE, header + attributes, f"add default route via {gateway}")
 
     def add_local_network(self, network: str, prefix: int) -> None:
         """Every address of the network is one of this namespace's own."""
-        header = struct.pack(
-            "BBBBBBBBI", socket.AF_INET, prefix, 0, 0, _TABLE_LOCAL, _PROTOCOL_BOOT, _SCOPE_HOST, _LOCAL, 0
-        )
-        attributes = _attribute(_RTA_DST, socket.inet_aton(network)) + _number(_RTA_OIF, socket.if_nametoindex("lo"))
+        family, packed = _packed(network)
+        header = struct.pack("BBBBBBBBI", family, prefix, 0, 0, _TABLE_LOCAL, _PROTOCOL_BOOT, _SCOPE_HOST, _LOCAL, 0)
+        attributes = _attribute(_RTA_DST, packed) + _number(_RTA_OIF, socket.if_nametoindex("lo"))
         self._ask(_NEWROUTE, _CREATE | _EXCLUSIVE, header + attributes, f"make {network}/{prefix} local")
 
     def _ask(self, kind: int, flags: int, body: bytes, what: str) -> None:
@@ -93,6 +92,11 @@ class Netlink:
             raise OSError(f"{what}: unexpected answer of kind {answer_kind} from the kernel")
         if code:
             raise OSError(-code, f"{what}: {os.strerror(-code)}")
+
+
+def _packed(address: str) -> tuple[int, bytes]:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return family, socket.inet_pton(family, address)
 
 
 def _link(*, index: int = 0, flags: int = 0) -> bytes:

@@ -1,8 +1,9 @@
 """The mesh network of this machine: one anonymous network namespace with a bridge to which every pod is joined.
 
 Addresses: pods 198.18.0.0/16, the bridge (their default gateway) 198.18.0.1, service VIPs 198.19.0.0/16 (local to the
-mesh namespace, so an unknown one is refused at once), DNS 198.19.0.10. Nothing of the host's network changes, and
-nothing in the mesh reaches beyond this machine. The launcher lives in the namespace and keeps it.
+mesh namespace, so an unknown one is refused at once), each with an IPv6 twin (`address_plan.py`); DNS 198.19.0.10.
+Nothing of the host's network changes, and nothing in the mesh reaches beyond this machine. The launcher lives in the
+namespace and keeps it.
 """
 
 import asyncio
@@ -18,8 +19,9 @@ from lateen.local_runtime.network.address_plan import DNS_ADDRESS as DNS_ADDRESS
 from lateen.local_runtime.network.address_plan import GATEWAY as GATEWAY
 from lateen.local_runtime.network.address_plan import POD_NETWORK as POD_NETWORK
 from lateen.local_runtime.network.address_plan import VIP_NETWORK as VIP_NETWORK
+from lateen.local_runtime.network.address_plan import has_ipv6
 from lateen.local_runtime.network.namespace import NetworkNamespace
-from lateen.local_runtime.network.service_rules import ServiceRule, nft_table
+from lateen.local_runtime.network.service_rules import ServiceRule, nft_tables
 from lateen.local_runtime.sandbox.launcher import Launcher
 from lateen.local_runtime.sandbox.launcher_messages import RunTool
 
@@ -64,7 +66,7 @@ class MeshNetwork:
 
     async def apply_services(self, services: Iterable[ServiceRule]) -> None:
         """Replace the service VIPs of the kernel (see service_rules.py) in one step; equal rules cost nothing."""
-        text = nft_table(services)
+        text = nft_tables(services, ipv6=has_ipv6())
         async with self._rules:
             if text == self._applied:
                 return

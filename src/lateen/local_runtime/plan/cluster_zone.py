@@ -1,18 +1,17 @@
 """What the mesh's Services mean to DNS and to the kernel: a zone of names, and the rules of virtual addresses. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from typing import Final, Literal, get_args
 
-from lateen.common.addresses import is_ipv6
 from lateen.common.hosts import service_hostname
 from lateen.local_runtime.network.dns import ServiceTarget, Zone
 from lateen.local_runtime.network.service_rules import Backend, ServiceRule
 from lateen.local_runtime.plan.services import (
     SERVICE_NAME_LABEL,
-    has_address,
     is_external,
     is_headless,
+    own_addresses,
     ready_addresses,
 )
 from lateen.local_runtime.plan.workloads import Json
@@ -51,8 +50,8 @@ def zone_of(services: Iterable[Json], slices: SlicesByService) -> Zone:
             aliases[host] = str(service["spec"].get("externalName", "")).rstrip(".").lower()
         elif is_headless(service):
             addresses |= _headless(host, slices.get((namespace, name), ()))
-        elif has_address(service):
-            addresses[host] = (service["spec"]["clusterIP"],)
+        elif own := own_addresses(service):
+            addresses[host] = own
         for port in (service.get("spec") or {}).get("ports") or ():
             if port.get("name"):
                 transport = str(port.get("protocol", "TCP")).lower()
@@ -65,15 +64,16 @@ def zone_of(services: Iterable[Json], slices: SlicesByService) -> Zone:
 
 
 def service_rules(services: Iterable[Json], slices: SlicesByService) -> list[ServiceRule]:
-    """One rule per port of each Service with an address: where the kernel sends what no sidecar has routed."""
+    """One rule per address and port of each Service: where the kernel sends what no sidecar has routed."""
     rules = []
-    for service in filter(has_address, services):
-        for port in service["spec"].get("ports") or ():
-            transport = _transport(port)
-            if transport is not None:
-                backends = _backends(str(port.get("name") or ""), slices.get(_identity(service), ()))
-                address = IPv4Address(service["spec"]["clusterIP"])
-                rules.append(ServiceRule(address, transport, int(port["port"]), backends))
+    for service in services:
+        for address in map(ip_address, own_addresses(service)):
+            for port in service["spec"].get("ports") or ():
+                transport = _transport(port)
+                if transport is not None:
+                    pieces = slices.get(_identity(service), ())
+                    backends = _backends(str(port.get("name") or ""), pieces, address.version)
+                    rules.append(ServiceRule(address, transport, int(port["port"]), backends))
     return rules
 
 
@@ -82,14 +82,14 @@ def _transport(port: Json) -> Transport | None:
     return next((transport for transport in get_args(Transport) if transport == lowered), None)
 
 
-def _backends(port: str, slices: Sequence[Json]) -> tuple[Backend, ...]:
+def _backends(port: str, slices: Sequence[Json], version: int) -> tuple[Backend, ...]:
     found: dict[Backend, None] = {}
     for piece in slices:
         for declared in piece.get("ports") or ():
             if (declared.get("name") or "") == port and declared.get("port"):
-                for address in ready_addresses([piece]):
-                    if not is_ipv6(address):
-                        found[Backend(IPv4Address(address), int(declared["port"]))] = None
+                for address in map(ip_address, ready_addresses([piece])):
+                    if address.version == version:
+                        found[Backend(address, int(declared["port"]))] = None
     return tuple(found)
 
 
@@ -98,7 +98,8 @@ def _headless(host: str, slices: Sequence[Json]) -> dict[str, tuple[str, ...]]:
     for piece in slices:
         for endpoint in piece.get("endpoints") or ():
             if endpoint.get("hostname") and (endpoint.get("conditions") or {}).get("ready", True):
-                records[f"{endpoint['hostname']}.{host}"] = tuple(endpoint["addresses"])
+                name = f"{endpoint['hostname']}.{host}"
+                records[name] = (*records.get(name, ()), *endpoint["addresses"])
     return records
 
 

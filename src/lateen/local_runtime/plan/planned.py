@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from lateen.local_runtime.plan.gateway import MESH_CONFIG_MAP, ROOT_NAMESPACE, mesh_config_map, wanted_gateway
 from lateen.local_runtime.plan.kinds import kind_of, plan_pods
-from lateen.local_runtime.plan.services import endpoint_slices, mirrored_slices, with_cluster_ip
+from lateen.local_runtime.plan.services import endpoint_slices, mirrored_slices, own_addresses, with_cluster_ip
 from lateen.local_runtime.plan.workloads import Json, with_addresses
 
 
@@ -44,7 +44,7 @@ def _with_addresses(services: Iterable[Json]) -> list[Json]:
     placed = []
     for service in services:
         found = with_cluster_ip(service, taken)
-        taken.add(str((found.get("spec") or {}).get("clusterIP") or ""))
+        taken.update(own_addresses(found))
         placed.append(found)
     return placed
 

@@ -4,21 +4,23 @@ Pure functions of API objects (JSON values). The controllers write their results
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, Final
 
 from lateen.common.addresses import allocate, is_ipv6
+from lateen.local_runtime.network.address_plan import DNS_ADDRESS, VIP_NETWORK, ipv4_twin, ipv6_twin
 from lateen.local_runtime.plan.workloads import NODE_NAME, Json, uid_of
 
-SERVICE_NETWORK: Final = IPv4Network("198.19.0.0/16")
-DNS_ADDRESS: Final = "198.19.0.10"
+SERVICE_NETWORK: Final = IPv4Network(VIP_NETWORK)
 
 SERVICE_NAME_LABEL: Final = "kubernetes.io/service-name"
 MANAGED_BY_LABEL: Final = "endpointslice.kubernetes.io/managed-by"
 CONTROLLER: Final = "endpointslice-controller.k8s.io"
 MIRROR: Final = "endpointslicemirroring-controller.k8s.io"
+
+_FAMILIES: Final = ("IPv4", "IPv6")
 
 _SLICE_SIZE: Final = 100
 """Endpoints in one slice, as Kubernetes' controller has it."""
@@ -33,21 +35,66 @@ def is_external(service: Json) -> bool:
     return _spec(service).get("type") == "ExternalName"
 
 
-def with_cluster_ip(service: Json, taken: Collection[str]) -> Json:
-    """The Service with an address of the mesh's range, the same for the same name while it is free.
+def families_of(service: Json) -> tuple[str, ...]:
+    """The families of a Service's addresses, that of `clusterIP` first. Source: Kubernetes, dual stack."""
+    spec = _spec(service)
+    asked = [family for family in spec.get("ipFamilies") or () if family in _FAMILIES]
+    if not asked:
+        asked = ["IPv6" if is_ipv6(str(spec.get("clusterIP"))) else "IPv4"]
+    single = "SingleStack" if len(asked) == 1 else "RequireDualStack"
+    if spec.get("ipFamilyPolicy", single) == "SingleStack":
+        return (asked[0],)
+    return tuple(dict.fromkeys((*asked, *_FAMILIES)))
 
-    A headless or ExternalName Service is returned as it is; so is one whose address is in the range and free. An
-    address from outside the range would lead nowhere here, so it is replaced.
+
+def with_cluster_ip(service: Json, taken: Collection[str], *, ipv6: bool = True) -> Json:
+    """The Service with an address of the mesh's range per family, the same for the same name while it is free.
+
+    A headless or ExternalName Service is returned as it is; so is one whose addresses are in the range and free. An
+    address from outside the range would lead nowhere here, so it is replaced. Without IPv6 all have IPv4.
     """
+    if not ipv6:
+        service = _without_ipv6(service)
     if is_external(service) or is_headless(service):
         return service
-    wanted = _spec(service).get("clusterIP")
-    if _in_range(wanted) and wanted not in taken:
+    spec, families = _spec(service), families_of(service)
+    given = [*(spec.get("clusterIPs") or ()), spec.get("clusterIP")]
+    usable = [str(address) for address in given if _in_range(address) and address not in taken]
+    addresses = _one_of_each(families, usable, service, taken)
+    listed = {"clusterIP": addresses[0], "clusterIPs": addresses}
+    if families != ("IPv4",):
+        policy = "SingleStack" if len(families) == 1 else "RequireDualStack"
+        listed |= {"ipFamilies": list(families), "ipFamilyPolicy": spec.get("ipFamilyPolicy", policy)}
+    if all(spec.get(name) == value for name, value in listed.items() if name != "clusterIPs" or len(families) > 1):
         return service
+    return {**service, "spec": {"type": "ClusterIP", **spec, **listed}}
+
+
+def _without_ipv6(service: Json) -> Json:
+    if families_of(service) == ("IPv4",):
+        return service
+    spec = {name: value for name, value in _spec(service).items() if not is_ipv6(str(value))}
+    return {**service, "spec": {**spec, "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"}}
+
+
+def _one_of_each(families: Sequence[str], usable: Sequence[str], service: Json, taken: Collection[str]) -> list[str]:
+    """An address per family: a usable one, else the twin of another of them, else one by the Service's name."""
     meta = service["metadata"]
-    address = allocate(f"{meta.get('namespace', 'default')}/{meta['name']}", SERVICE_NETWORK, taken)
-    spec = {**_spec(service), "clusterIP": address, "clusterIPs": [address]}
-    return {**service, "spec": {**spec, "type": spec.get("type", "ClusterIP")}}
+    found = {family: next((a for a in usable if _family(a) == family), "") for family in families}
+    slot = next(filter(None, found.values()), "")
+    if not slot or _twin(slot) in taken:
+        used = {address if _family(address) == "IPv4" else _twin(address) for address in taken if _in_range(address)}
+        slot = allocate(f"{meta.get('namespace', 'default')}/{meta['name']}", SERVICE_NETWORK, used)
+    pair = {_family(address): address for address in (slot, _twin(slot))}
+    return [found[family] or pair[family] for family in families]
+
+
+def _twin(address: str) -> str:
+    return ipv4_twin(address) or ipv6_twin(address)
+
+
+def _family(address: str) -> str:
+    return "IPv6" if is_ipv6(address) else "IPv4"
 
 
 def selects(service: Json, pod: Json) -> bool:
@@ -62,24 +109,32 @@ def selects(service: Json, pod: Json) -> bool:
 def endpoint_slices(service: Json, pods: Iterable[Json]) -> list[Json]:
     """The EndpointSlices of a Service with a selector, ordered by name; none for one without or an ExternalName.
 
-    Pods with an address are listed until they have ended, those not ready with `ready: false`. Pods whose named target
-    ports have different numbers go to different slices; a pod that lacks a named port is left out of that port's.
+    Each family of the Service has its own. Pods with an address are listed until they have ended, those not ready with
+    `ready: false`. Pods whose named target ports have different numbers go to different slices; a pod that lacks a
+    named port is left out of that port's.
     """
     if is_external(service) or not _spec(service).get("selector"):
         return []
+    chosen = [pod for pod in sorted(pods, key=lambda p: str(p["metadata"]["name"])) if selects(service, pod)]
+    slices = [piece for family in families_of(service) for piece in _slices_of(service, chosen, family)]
+    return sorted(slices, key=lambda s: str(s["metadata"]["name"]))
+
+
+def _slices_of(service: Json, pods: Iterable[Json], family: str) -> Iterator[Json]:
+    base = "" if family == "IPv4" else family
     groups: dict[str, list[Json]] = {}
-    for pod in sorted(pods, key=lambda p: str(p["metadata"]["name"])):
-        if selects(service, pod) and _has_endpoint(pod):
+    for pod in pods:
+        address = _endpoint_address(pod, family)
+        if address is not None:
             ports = json.dumps(_resolved_ports(service, pod), sort_keys=True)
-            groups.setdefault(ports, []).append(_endpoint(service, pod))
+            groups.setdefault(ports, []).append(_endpoint(service, pod, address))
     if not groups:
-        return [_slice(service, [], [], "")]
-    slices = []
+        yield _slice(service, [], [], base, family=family)
     for ports, endpoints in sorted(groups.items()):
         for start in range(0, len(endpoints), _SLICE_SIZE):
-            key = f"{ports}{start}" if start or len(groups) > 1 else ""
-            slices.append(_slice(service, json.loads(ports), endpoints[start : start + _SLICE_SIZE], key))
-    return sorted(slices, key=lambda s: str(s["metadata"]["name"]))
+            key = f"{base}{ports}{start}" if start or len(groups) > 1 else base
+            piece = endpoints[start : start + _SLICE_SIZE]
+            yield _slice(service, json.loads(ports), piece, key, family=family)
 
 
 def mirrored_slices(endpoints: Json) -> list[Json]:
@@ -132,29 +187,38 @@ def _spec(service: Json) -> Json:
     return service.get("spec") or {}
 
 
-def has_address(service: Json) -> bool:
-    """Whether the Service has an address of the mesh's range."""
-    return _in_range(_spec(service).get("clusterIP"))
+def own_addresses(service: Json) -> tuple[str, ...]:
+    """The addresses of the mesh's range that a Service has."""
+    spec = _spec(service)
+    listed = (*(spec.get("clusterIPs") or ()), spec.get("clusterIP"))
+    return tuple(dict.fromkeys(str(address) for address in listed if _in_range(address)))
 
 
 def _in_range(address: object) -> bool:
+    """Whether it is an address for Services, of either family, and spelt as they are compared."""
+    text = str(address)
+    if is_ipv6(text):
+        return _in_range(ipv4_twin(text)) and ipv6_twin(str(ipv4_twin(text))) == text
     try:
-        return IPv4Address(str(address)) in SERVICE_NETWORK and address != DNS_ADDRESS
+        return IPv4Address(text) in SERVICE_NETWORK and text != DNS_ADDRESS
     except ValueError:
         return False
 
 
-def _has_endpoint(pod: Json) -> bool:
+def _endpoint_address(pod: Json, family: str) -> str | None:
     status = pod.get("status") or {}
-    return bool(status.get("podIP")) and status.get("phase") not in ("Succeeded", "Failed")
+    if status.get("phase") in ("Succeeded", "Failed"):
+        return None
+    listed = (status.get("podIP"), *(one.get("ip") for one in status.get("podIPs") or ()))
+    return next((str(address) for address in listed if address and _family(address) == family), None)
 
 
-def _endpoint(service: Json, pod: Json) -> Json:
+def _endpoint(service: Json, pod: Json, address: str) -> Json:
     meta, spec = pod["metadata"], pod["spec"]
     serving, terminating = is_ready(pod), "deletionTimestamp" in meta
     patient = bool(_spec(service).get("publishNotReadyAddresses"))
     endpoint: Json = {
-        "addresses": [pod["status"]["podIP"]],
+        "addresses": [address],
         "conditions": {
             "ready": patient or (serving and not terminating),
             "serving": serving,

@@ -13,6 +13,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from lateen.common.addresses import allocate
+from lateen.local_runtime.network.address_plan import ipv6_twin
 
 Json = dict[str, Any]
 
@@ -147,7 +148,7 @@ def _ready_status(pod: Json, address: str) -> Json:
     return {
         "phase": "Running",
         "podIP": address,
-        "podIPs": [{"ip": address}],
+        "podIPs": [{"ip": address}, {"ip": ipv6_twin(address)}],
         "hostIP": NODE_ADDRESS,
         "conditions": [{"type": "Ready", "status": "True"}],
         "containerStatuses": [

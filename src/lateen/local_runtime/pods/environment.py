@@ -94,7 +94,7 @@ def field(pod: Json, path: str) -> str:
         "spec.nodeName": spec.get("nodeName"),
         "spec.serviceAccountName": spec.get("serviceAccountName"),
         "status.podIP": status.get("podIP"),
-        "status.podIPs": status.get("podIP"),
+        "status.podIPs": ",".join(one["ip"] for one in status.get("podIPs") or ()),
         "status.hostIP": status.get("hostIP"),
         "status.hostIPs": status.get("hostIP"),
     }

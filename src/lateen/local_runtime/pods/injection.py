@@ -21,6 +21,7 @@ from lateen.local_runtime.plan.workloads import Json
 from lateen.local_runtime.pods.processes import INIT_CONTAINER, PROXY_CONTAINER
 
 NATIVE_NFTABLES: Final = "NATIVE_NFTABLES"
+_DNS_CAPTURE: Final = "ISTIO_META_DNS_CAPTURE"
 
 _VALUES: Final = Values(certificate_provider="")
 
@@ -80,9 +81,14 @@ def with_native_nftables(pod: Json) -> Json:
 
 
 def with_proxy_mark(pod: Json) -> Json:
-    """The pod whose proxy marks what it sends, which takes a capability, and is known by that; injected by anybody."""
+    """The pod whose proxy marks what it sends, which takes a capability, and is known by that; injected by anybody.
+
+    Its DNS is not captured: Envoy's own queries cannot be marked, and would come back to it.
+    """
 
     def change(container: Json) -> Json:
+        if container["name"] in (INIT_CONTAINER, PROXY_CONTAINER):
+            container = _switched_off(container, _DNS_CAPTURE)
         if container["name"] == INIT_CONTAINER:
             return _with_variable(container, proxy_mark.VARIABLE, str(proxy_mark.MARK))
         if container["name"] == PROXY_CONTAINER:
@@ -103,6 +109,12 @@ def _changed(pod: Json, change: Callable[[Json], Json]) -> Json:
 
 def _with_variable(container: Json, name: str, value: str) -> Json:
     return {**container, "env": [*(container.get("env") or ()), {"name": name, "value": value}]}
+
+
+def _switched_off(container: Json, variable: str) -> Json:
+    """The container for which the variable is false, should it have it: of two entries the later one counts."""
+    asked = any(entry["name"] == variable for entry in container.get("env") or ())
+    return _with_variable(container, variable, "false") if asked else container
 
 
 def _with_capability(container: Json, name: str) -> Json:

@@ -58,7 +58,7 @@ class PodState(msgspec.Struct, frozen=True, kw_only=True):
 
     init: tuple[Container, ...] = ()
     containers: tuple[Container, ...] = ()
-    address: str = ""
+    addresses: tuple[str, ...] = ()
     since: datetime
     failed: tuple[str, str] | None = None
 
@@ -130,8 +130,8 @@ def pod_status(pod: Json, state: PodState, before: Json, now: datetime) -> Json:
         "startTime": timestamp(state.since),
         "qosClass": "BestEffort",
     }
-    if state.address:
-        status |= {"podIP": state.address, "podIPs": [{"ip": state.address}]}
+    if state.addresses:
+        status |= {"podIP": state.addresses[0], "podIPs": [{"ip": address} for address in state.addresses]}
     if state.failed:
         status |= {"reason": state.failed[0], "message": state.failed[1]}
     if state.init:

@@ -18,6 +18,7 @@ import msgspec
 
 from lateen.config.objects import ObjectRef
 from lateen.local_runtime.errors import SandboxError, StartError
+from lateen.local_runtime.network.address_plan import ipv6_twin
 from lateen.local_runtime.network.dns import resolv_conf
 from lateen.local_runtime.notices import Notices
 from lateen.local_runtime.plan.workloads import Json
@@ -52,6 +53,8 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     pods_directory: Path
     control_socket: Path
     notices: Notices
+    ipv6: bool = False
+    """Whether the kernel gives pods an IPv6 address too."""
     clock: Clock = Clock(lambda: datetime.now(UTC))
 
     @property
@@ -263,7 +266,7 @@ class PodWorker:
         for field in without_effect(self.pod) if machine.host.users.one else ():
             self.notice(f"{field} has no effect, since without root this mesh has one user")
         # Known before any container runs, since volumes and environment may show it.
-        self.state = msgspec.structs.replace(self.state, address=self.address)
+        self.state = msgspec.structs.replace(self.state, addresses=self._addresses())
         self.pod = {**self.pod, "status": pod_status(self.pod, self.state, self._status, self.clock.now())}
         while not self._stopping.is_set():
             try:
@@ -286,7 +289,7 @@ class PodWorker:
             paths=write_volumes(volumes, self.directory / "volumes", machine.claims_directory, self._group()),
             files={
                 "/etc/resolv.conf": resolv_conf(self.ref.namespace).encode(),
-                "/etc/hosts": hosts_file(self.pod, self.address).encode(),
+                "/etc/hosts": hosts_file(self.pod, self._addresses()).encode(),
             },
             control_socket=machine.control_socket,
             commands=machine.commands_directory,
@@ -301,6 +304,9 @@ class PodWorker:
             return around
         update_volumes(around.volumes, volumes, around.paths, self._group())
         return msgspec.structs.replace(around, volumes=volumes)
+
+    def _addresses(self) -> tuple[str, ...]:
+        return (self.address, ipv6_twin(self.address)) if self._machine.ipv6 else (self.address,)
 
     def _group(self) -> int | None:
         return volume_group_of(self.pod, self._machine.host.users)

@@ -18,7 +18,16 @@ import time
 from collections.abc import Callable
 from typing import Final, NoReturn
 
-from lateen.local_runtime.network.address_plan import DNS_ADDRESS, GATEWAY, PREFIX, VIP_NETWORK
+from lateen.local_runtime.network.address_plan import (
+    DNS_ADDRESS,
+    GATEWAY,
+    PREFIX,
+    TWIN_PREFIX,
+    VIP_NETWORK,
+    VIP_NETWORK_IPV6,
+    has_ipv6,
+    ipv6_twin,
+)
 from lateen.local_runtime.network.netlink import Netlink, mac_of
 from lateen.local_runtime.sandbox import container_entry, pod_holder, syscalls
 from lateen.local_runtime.sandbox.launcher_messages import (
@@ -40,12 +49,17 @@ from lateen.local_runtime.sandbox.launcher_messages import (
 _BRIDGE: Final = "mesh"
 _KILL_ROUNDS: Final = 100
 _KILL_PAUSE: Final = 0.001  # seconds; a process that was killed takes a moment to end
-_SETTINGS: Final = {
-    "ip_forward": "1",
-    "conf/all/send_redirects": "0",
-    "conf/default/send_redirects": "0",
-}
-_BRIDGED_TO_IPTABLES: Final = "/proc/sys/net/bridge/bridge-nf-call-iptables"
+_SETTINGS: Final = (
+    ("ipv4/ip_forward", "1"),
+    ("ipv4/conf/all/send_redirects", "0"),
+    ("ipv4/conf/default/send_redirects", "0"),
+)
+_IPV6_SETTINGS: Final = (
+    ("ipv6/conf/all/disable_ipv6", "0"),
+    ("ipv6/conf/default/disable_ipv6", "0"),
+    ("ipv6/conf/all/forwarding", "1"),
+)
+_BRIDGED_TO_IPTABLES: Final = "bridge/bridge-nf-call-iptables"
 
 
 class _Child:
@@ -283,19 +297,21 @@ def _is_zombie(pid: str) -> bool:
 def _make_mesh() -> int:
     """The mesh's network namespace, with this process in it; the bridge's index."""
     syscalls.unshare(syscalls.CLONE_NEWNET)
-    for name, value in _SETTINGS.items():
-        with open(f"/proc/sys/net/ipv4/{name}", "w") as file:
-            file.write(value)
+    ipv6 = has_ipv6()
+    for name, value in (*_SETTINGS, *(_IPV6_SETTINGS if ipv6 else ())):
+        syscalls.set_network(name, value)
     # Where a host has br_netfilter, the bridge itself would translate, and then drop what a pod sends to itself by VIP.
-    if os.access(_BRIDGED_TO_IPTABLES, os.W_OK):
-        with open(_BRIDGED_TO_IPTABLES, "w") as file:
-            file.write("0")
+    if os.access(f"/proc/sys/net/{_BRIDGED_TO_IPTABLES}", os.W_OK):
+        syscalls.set_network(_BRIDGED_TO_IPTABLES, "0")
     links = Netlink()
     links.set_up("lo")
     links.add_bridge(_BRIDGE, mac_of(GATEWAY))
     links.add_address(_BRIDGE, GATEWAY, PREFIX)
     links.add_local_network(VIP_NETWORK.partition("/")[0], PREFIX)
     links.add_address("lo", DNS_ADDRESS, 32)
+    if ipv6:
+        links.add_address(_BRIDGE, ipv6_twin(GATEWAY), TWIN_PREFIX)
+        links.add_local_network(VIP_NETWORK_IPV6.partition("/")[0], TWIN_PREFIX)
     links.close()
     return socket.if_nametoindex(_BRIDGE)
 

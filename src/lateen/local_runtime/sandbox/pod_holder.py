@@ -9,7 +9,7 @@ import signal
 import socket
 from typing import Final, NoReturn
 
-from lateen.local_runtime.network.address_plan import GATEWAY, PREFIX
+from lateen.local_runtime.network.address_plan import GATEWAY, PREFIX, TWIN_PREFIX, has_ipv6, ipv6_twin
 from lateen.local_runtime.network.netlink import Netlink, mac_of
 from lateen.local_runtime.sandbox import syscalls
 from lateen.local_runtime.sandbox.launcher_messages import CreatePod
@@ -52,6 +52,8 @@ def _make_network(request: CreatePod, bridge: int) -> None:
     mesh = Netlink()
     syscalls.unshare(syscalls.CLONE_NEWNET | syscalls.CLONE_NEWUTS | syscalls.CLONE_NEWIPC)
     socket.sethostname(request.hostname)
+    # Any user of a pod may listen on any port, as container runtimes have it.
+    syscalls.set_network("ipv4/ip_unprivileged_port_start", "0")
     namespace = os.open("/proc/self/ns/net", os.O_RDONLY)
     mac = mac_of(request.address)
     mesh.add_veth(f"pod{request.id}", bridge, "eth0", mac, namespace)
@@ -60,6 +62,10 @@ def _make_network(request: CreatePod, bridge: int) -> None:
     pod.add_address("eth0", request.address, PREFIX)
     pod.set_up("eth0")
     pod.add_default_route(GATEWAY)
+    if has_ipv6():
+        syscalls.set_network("ipv6/conf/all/disable_ipv6", "0")
+        pod.add_address("eth0", ipv6_twin(request.address), TWIN_PREFIX)
+        pod.add_default_route(ipv6_twin(GATEWAY))
 
 
 def _reap_forever() -> NoReturn:

@@ -83,6 +83,12 @@ def explain(error: OSError) -> str:
     return f"{error.filename}: {text}" if error.filename else text
 
 
+def set_network(name: str, value: str) -> None:
+    """Set what /proc/sys/net/<name> says of the network namespace that we are in."""
+    with open(f"/proc/sys/net/{name}", "w") as file:
+        file.write(value)
+
+
 def setns(descriptor: int, kinds: int) -> None:
     """Enter the namespaces of `kinds` (CLONE_NEW*) of a namespace descriptor or a pidfd."""
     _check(_setns_call(descriptor, kinds), "setns")

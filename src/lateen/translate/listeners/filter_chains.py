@@ -4,8 +4,10 @@ from collections.abc import Iterable
 
 from envoy.config.core.v3.address_pb2 import Address, SocketAddress
 from envoy.config.listener.v3.listener_components_pb2 import Filter, FilterChain, FilterChainMatch, ListenerFilter
+from envoy.config.listener.v3.listener_pb2 import AdditionalAddress, Listener
 from envoy.extensions.filters.listener.http_inspector.v3.http_inspector_pb2 import HttpInspector
 from envoy.extensions.filters.listener.original_dst.v3.original_dst_pb2 import OriginalDst
+from envoy.extensions.filters.listener.original_src.v3.original_src_pb2 import OriginalSrc
 from envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2 import TcpProxy
 from google.protobuf.wrappers_pb2 import UInt32Value
 
@@ -23,8 +25,28 @@ HTTP_INSPECTOR = ListenerFilter(name="envoy.filters.listener.http_inspector", ty
 ORIGINAL_DESTINATION = ListenerFilter(name="envoy.filters.listener.original_dst", typed_config=packed(OriginalDst()))
 
 
-def socket_address(address: str, port: int) -> Address:
-    return Address(socket_address=SocketAddress(address=address, port_value=port))
+_TPROXY_MARK = 1337
+"""By it the kernel's rules know what goes on to the application. Source: the contract of istio-iptables."""
+
+ORIGINAL_SOURCE = ListenerFilter(
+    name="envoy.filters.listener.original_src", typed_config=packed(OriginalSrc(mark=_TPROXY_MARK))
+)
+
+
+def socket_address(address: str, port: int, protocol: SocketAddress.Protocol.ValueType = SocketAddress.TCP) -> Address:
+    return Address(socket_address=SocketAddress(protocol=protocol, address=address, port_value=port))
+
+
+def listen_at(
+    listener: Listener,
+    addresses: Iterable[str],
+    port: int,
+    protocol: SocketAddress.Protocol.ValueType = SocketAddress.TCP,
+) -> None:
+    """Give the listener its addresses: the first one, by which it is known, and others beside it."""
+    first, *others = (socket_address(address, port, protocol) for address in addresses)
+    listener.address.CopyFrom(first)
+    listener.additional_addresses.extend(AdditionalAddress(address=other) for other in others)
 
 
 def tcp_proxy(mesh: Mesh, cluster: str) -> Filter:

@@ -23,30 +23,43 @@ from lateen.common.ports import Protocol, ProtocolClass, class_of
 from lateen.incremental.engine import query
 from lateen.model import mesh_config
 from lateen.model.mesh import Mesh
-from lateen.model.views import InboundPort, InboundView
+from lateen.model.proxy import Interception
+from lateen.model.views import CaptureView, InboundPort, InboundView
 from lateen.translate import names
 from lateen.translate.access_logs import listener_logs
 from lateen.translate.listeners.connection_manager import Side, connection_manager
-from lateen.translate.listeners.filter_chains import ORIGINAL_DESTINATION, filter_chain, socket_address, tcp_proxy
+from lateen.translate.listeners.filter_chains import (
+    ORIGINAL_DESTINATION,
+    ORIGINAL_SOURCE,
+    filter_chain,
+    listen_at,
+    tcp_proxy,
+)
 from lateen.translate.messages import as_resource, duration
 from lateen.translate.routes.retries import retry_policy
 from lateen.xds.resource import Resource
 
 
 @query
-def virtual_inbound(mesh: Mesh, view: InboundView) -> Resource:
-    """The listener that captured inbound connections reach."""
+def virtual_inbound(mesh: Mesh, view: InboundView, capture: CaptureView) -> Resource:
+    """The listener that captured inbound connections reach.
+
+    In TPROXY mode it stands for every address, and what goes on to the application comes from the client's.
+    """
     port = mesh_config.inbound_port(mesh)
+    transparent = capture.interception is Interception.TPROXY
     listener = Listener(
         name=names.VIRTUAL_INBOUND,
-        address=socket_address(names.WILDCARD_ADDRESS, port),
         traffic_direction=TrafficDirection.INBOUND,
         filter_chains=_chains(mesh, view, port),
-        listener_filters=[ORIGINAL_DESTINATION],
+        listener_filters=[ORIGINAL_DESTINATION, *([ORIGINAL_SOURCE] if transparent else [])],
         listener_filters_timeout=duration(mesh_config.protocol_detection_timeout(mesh)),
         continue_on_listener_filters_timeout=True,
         access_log=listener_logs(mesh),
     )
+    if transparent:
+        listener.transparent.value = True
+    listen_at(listener, capture.families.any_addresses, port)
     return as_resource(listener.name, listener)
 
 

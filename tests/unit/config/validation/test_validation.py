@@ -208,6 +208,9 @@ def test_a_virtual_service(spec: str, paths: list[str]) -> None:
          ["spec.trafficPolicy.loadBalancer.consistentHash.httpQueryParameterName"]),
         ("{host: a, trafficPolicy: {loadBalancer: {consistentHash: {httpCookie: {name: a, attributes: [{}]}}}}}",
          ["spec.trafficPolicy.loadBalancer.consistentHash.httpCookie.attributes[0].name"]),
+        ("{host: a, trafficPolicy: {loadBalancer: {consistentHash: {httpCookie: {name: a, attributes: "
+         "[{name: x, value: " + "x" * 16385 + "}]}}}}}",
+         ["spec.trafficPolicy.loadBalancer.consistentHash.httpCookie.attributes[0].value"]),
         ("{host: a, trafficPolicy: {loadBalancer: {warmup: {duration: 1s, aggression: 0}}}}",
          ["spec.trafficPolicy.loadBalancer.warmup.aggression"]),
         ("{host: a, trafficPolicy: {connectionPool: {tcp: {tcpKeepalive: {time: 1ms, interval: 10h, probes: 128}}}}}",

@@ -1,9 +1,10 @@
 import pytest
 
+from lateen.local_runtime.network.address_plan import ipv4_twin, ipv6_twin
 from lateen.local_runtime.network.dns import Outcome
 from lateen.local_runtime.network.service_rules import Backend
 from lateen.local_runtime.plan.cluster_zone import by_service, service_rules, zone_of
-from lateen.local_runtime.plan.services import endpoint_slices, mirrored_slices, with_cluster_ip
+from lateen.local_runtime.plan.services import endpoint_slices, families_of, mirrored_slices, with_cluster_ip
 
 
 def service(name="reviews", spec=None, **more):
@@ -157,3 +158,59 @@ def test_rules_name_the_ready_endpoints_of_each_port():
     assert (rule.protocol, rule.port) == ("tcp", 9080)
     assert [(str(b.address), b.port) for b in rule.backends] == [("198.18.1.1", 9080)]
     assert isinstance(rule.backends[0], Backend)
+
+
+@pytest.mark.parametrize(
+    ("spec", "families"),
+    [
+        ({}, ("IPv4",)),
+        ({"clusterIP": "fd6c:6174:6565::c613:109"}, ("IPv6",)),
+        ({"ipFamilies": ["IPv6"]}, ("IPv6",)),
+        ({"ipFamilies": ["IPv6", "IPv4"]}, ("IPv6", "IPv4")),
+        ({"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv6"]}, ("IPv6",)),
+        ({"ipFamilyPolicy": "PreferDualStack"}, ("IPv4", "IPv6")),
+        ({"ipFamilyPolicy": "RequireDualStack", "ipFamilies": ["IPv6"]}, ("IPv6", "IPv4")),
+    ],
+)
+def test_families_are_those_that_a_service_asks_for(spec: dict[str, object], families: tuple[str, ...]) -> None:
+    asked = service(**spec)
+    assert families_of(asked) == families
+    found = with_cluster_ip(asked, ())["spec"]
+    assert tuple("IPv6" if ":" in address else "IPv4" for address in found["clusterIPs"]) == families
+    assert found["clusterIP"] == found["clusterIPs"][0]
+    addressed = {**asked, "spec": found}
+    assert with_cluster_ip(addressed, ()) is addressed, "what has its addresses keeps them"
+    alone = with_cluster_ip(asked, (), ipv6=False)["spec"]
+    assert alone["clusterIP"].startswith("198.19.")
+    assert families_of({**asked, "spec": alone}) == ("IPv4",)
+
+
+def test_the_addresses_of_a_service_are_twins_and_nobody_elses() -> None:
+    dual = with_cluster_ip(service(ipFamilyPolicy="RequireDualStack"), ())["spec"]["clusterIPs"]
+    assert (ipv6_twin(dual[0]), ipv4_twin(dual[1])) == (dual[1], dual[0])
+    assert ipv4_twin("fd00::1") is None
+    for taken in dual:
+        others = with_cluster_ip(service(ipFamilyPolicy="RequireDualStack"), {taken})["spec"]["clusterIPs"]
+        assert not set(others) & set(dual)
+    asked = ["198.19.1.9", "fd6c:6174:6565::c613:20a"]
+    assert (
+        with_cluster_ip(service(clusterIPs=asked, ipFamilyPolicy="RequireDualStack"), ())["spec"]["clusterIPs"] == asked
+    )
+
+
+def test_each_family_has_slices_of_its_own() -> None:
+    both = pod("a", "198.18.1.1")
+    both["status"]["podIPs"] = [{"ip": "198.18.1.1"}, {"ip": "fd00::1"}]
+    pieces = endpoint_slices(service(ipFamilyPolicy="RequireDualStack"), [both, pod("b", "198.18.1.2")])
+    found = {piece["addressType"]: [endpoint["addresses"] for endpoint in piece["endpoints"]] for piece in pieces}
+    assert found == {"IPv4": [["198.18.1.1"], ["198.18.1.2"]], "IPv6": [["fd00::1"]]}
+    assert len({piece["metadata"]["name"] for piece in pieces}) == 2
+    addressed = with_cluster_ip(service(ipFamilyPolicy="RequireDualStack"), ())
+    rules = service_rules([addressed], by_service(pieces))
+    assert [[str(one.address) for one in rule.backends] for rule in rules] == [
+        ["198.18.1.1", "198.18.1.2"],
+        ["fd00::1"],
+    ]
+    zone = zone_of([addressed], {})
+    found = [zone.lookup("reviews.default.svc.cluster.local", kind)[1] for kind in ("A", "AAAA")]
+    assert found == [(address,) for address in addressed["spec"]["clusterIPs"]]
