@@ -10,74 +10,24 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
+from lateen.inject import openshift
 from lateen.inject.encoding import normalised
 from lateen.inject.errors import InjectionError
 from lateen.inject.inject import Injected, Skipped, inject
+from lateen.inject.native_sidecars import native_sidecars
 from lateen.inject.owner import Owner
-from lateen.inject.settings import Mesh, Settings, Values
+from lateen.inject.settings import Settings
 
 REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "conformance"
 CASES: list[Mapping[str, Any]] = (
     json.loads((REFERENCE / "cases.json").read_text())["inject"] if (REFERENCE / "cases.json").is_file() else []
 )
-SUPPORTED = frozenset(
-    (
-        "auth.non-default-service-account.yaml",
-        "format-duration.yaml",
-        "frontend.yaml",
-        "gateway-with-default-container.yaml",
-        "gateway.yaml",
-        "hello-existing-cncf-networks-json.yaml",
-        "hello-host-network-with-ns.yaml",
-        "hello-host-network.yaml",
-        "hello-ignore.yaml",
-        "hello-image-pull-secret.yaml",
-        "hello-multiple-image-secrets.yaml",
-        "hello-multiport-metrics.yaml",
-        "hello-probes-noProxyHoldApplication-ProxyConfig.yaml",
-        "hello-probes-with-flag-unset-in-annotation.yaml",
-        "hello-service.yaml",
-        "hello-tracing-disabled.yaml",
-        "init-no-intercept-no-native-sidecar.yaml",
-        "kubevirtInterfaces.yaml",
-        "kubevirtInterfaces_list.yaml",
-        "list.yaml",
-        "merge-probers.yaml",
-        "multi-container.yaml",
-        "multi-init.yaml",
-        "multiple-templates.yaml",
-        "native-sidecar-old-version.yaml",
-        "native-sidecar-opt-in.yaml",
-        "native-sidecar-opt-out.yaml",
-        "native-sidecar.yaml",
-        "one_container.yaml",
-        "only-proxy-container.yaml",
-        "proxy-override-runas.yaml",
-        "proxy-override-runas.yaml.cni",
-        "proxy-override-runas.yaml.tproxy",
-        "proxy-resources-memory-null.yaml",
-        "proxy-resources-null.yaml",
-        "proxy-resources-zero.yaml",
-        "ready_live.yaml",
-        "ready_only.yaml",
-        "replicaset-old-version.yaml",
-        "replicaset.yaml",
-        "resource_annotations.yaml",
-        "startup_only.yaml",
-        "statefulset-old-version.yaml",
-        "statefulset.yaml",
-        "status_annotations_zeroport.yaml",
-        "tcp-probes.yaml",
-        "traffic-annotations-wildcards.yaml",
-        "truncate-canonical-name-pod.yaml",
-        "two_container.yaml",
-        "user-volume.yaml",
-    )
-)
-"""Reference outputs that injection reproduces; it only ever grows."""
+_BLOCK = {"openshift.io/sa.scc.uid-range": "1000620000/10000"}
+"""What the namespaces of the cases on OpenShift say."""
 
 pytestmark = pytest.mark.skipif(not CASES, reason=f"the reference outputs are not at {REFERENCE}")
 
@@ -101,9 +51,18 @@ def _settings(case: Mapping[str, Any]) -> Settings:
         path, _, text = flag.partition("=")
         path = re.sub(r"^components\.cni\.", "pilot.cni.", path.removeprefix("values."))
         _set(values, re.sub(r"^cni\.", "pilot.cni.", path), yaml.safe_load(text))
-    native = all(version >= "v1.33" for version in case["native_nodes"])
-    native = {"true": True, "false": False}.get(case["env"].get("ENABLE_NATIVE_SIDECARS", ""), native)
-    return Settings(values=Values.of(values), mesh=Mesh.of(case["mesh"] or {}), native_sidecars=native)
+    kubelets = {str(place): version for place, version in enumerate(case["native_nodes"])}
+    native = native_sidecars(case["env"].get("ENABLE_NATIVE_SIDECARS", "auto"), kubelets)
+    settings = msgspec.structs.replace(
+        Settings.of(values, case["mesh"] or {}),
+        native_sidecars=native,
+        compliance_policy=case["env"].get("COMPLIANCE_POLICY", ""),
+    )
+    return openshift.for_namespace(settings, _BLOCK) if _on_openshift(case) else settings
+
+
+def _on_openshift(case: Mapping[str, Any]) -> bool:
+    return bool(case["env"].get("PLATFORM") == "openshift")
 
 
 def _set(values: dict[str, Any], path: str, value: Any) -> None:
@@ -142,7 +101,7 @@ def _pairs(case: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], Owner, dic
             yield pod, _owner_of(document), wanted
 
 
-REPRODUCED = [pytest.param(case, id=_name(case)) for case in CASES if case["want"] and _name(case) in SUPPORTED]
+REPRODUCED = [pytest.param(case, id=_name(case)) for case in CASES if case["want"]]
 REFUSED = [pytest.param(case, id=_name(case)) for case in CASES if case["expected_error_contains"]]
 
 
@@ -150,7 +109,8 @@ REFUSED = [pytest.param(case, id=_name(case)) for case in CASES if case["expecte
 def test_injected_pods_are_the_reference_pods(case: Mapping[str, Any]) -> None:
     settings = _settings(case)
     for pod, owner, wanted in _pairs(case):
-        result = inject(pod, settings, owner)
+        given = openshift.without_assigned_user(pod) if _on_openshift(case) else pod
+        result = inject(given, settings, owner)
         got = result.pod if isinstance(result, Injected) else pod
 
         assert _comparable(got) == _comparable(wanted)

@@ -12,6 +12,7 @@ import msgspec
 from lateen.common.labels import Labels
 from lateen.inject import overrides, pods, probes, prometheus
 from lateen.inject.annotation_checks import FALSE, TRUE, check
+from lateen.inject.custom_templates import custom_template
 from lateen.inject.encoding import compact_json, normalised
 from lateen.inject.errors import InjectionError
 from lateen.inject.facts import INTERCEPTION_MODE, NATIVE_SIDECAR, STATUS_PORT, Facts
@@ -114,10 +115,11 @@ class _Injection(msgspec.Struct):
     def templates_applied(self, status: Status | None) -> tuple[JsonMap, JsonMap]:
         """What the templates bring, and the pod with it."""
         facts = Facts(self.template_input(status), self.owner, self.settings, self.config)
+        texts = self.settings.templates
         template: JsonMap = {}
         pod = self.original
         for name in self.template_names():
-            part = TEMPLATES[name](facts)
+            part = custom_template(name, texts[name], facts) if name in texts else TEMPLATES[name](facts)
             template = merge(template, part)
             if self.moves_proxy and pods.named(pods.containers(template, "initContainers"), PROXY):
                 pod = _proxy_among_init_containers(pod)
@@ -130,10 +132,11 @@ class _Injection(msgspec.Struct):
         names = self.settings.default_templates if asked is None else [name.strip() for name in asked.split(",")]
         aliases = self.settings.template_aliases
         expanded = [real for name in names for real in aliases.get(name, (name,))]
-        if unknown := [name for name in expanded if name not in TEMPLATES]:
+        known = {*TEMPLATES, *self.settings.templates}
+        if unknown := [name for name in expanded if name not in known]:
             raise InjectionError(
-                f"annotation {_TEMPLATES}: unknown template {', '.join(map(repr, unknown))}; "
-                f"known are {', '.join(sorted(TEMPLATES))}"
+                f"{'defaultTemplates' if asked is None else f'annotation {_TEMPLATES}'}: "
+                f"unknown template {', '.join(map(repr, unknown))}; known are {', '.join(sorted({*known, *aliases}))}"
             )
         return expanded
 

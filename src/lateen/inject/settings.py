@@ -28,7 +28,10 @@ DEFAULT_RESOURCES: Mapping[str, Mapping[str, Any]] = {
 
 
 class Values(msgspec.Struct, frozen=True, kw_only=True):
-    """The Helm values that shape a pod; `VALUE_PATHS` says where each comes from. Defaults are Istio's chart's."""
+    """The Helm values that shape a pod; `VALUE_PATHS` says where each comes from. Defaults are Istio's chart's.
+
+    `document` is what they were read from; templates of users may look at all of it.
+    """
 
     hub: str = "registry.istio.io/testing"
     tag: str = "latest"
@@ -82,6 +85,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
     cap_net_bind_service: str = ""
     trust_domain: str = ""
     gateway_security_context: Mapping[str, Any] = {}
+    document: Mapping[str, Any] = {}
 
     @classmethod
     def of(cls, helm: Mapping[str, Any]) -> "Values":
@@ -92,7 +96,19 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
         found = {field: value for field, path in VALUE_PATHS.items() if (value := _at(helm, path)) is not None}
         if "resources" in found:
             found["resources"] = _over(DEFAULT_RESOURCES, found["resources"])
-        return msgspec.convert(found, cls, strict=False)
+        return msgspec.convert({**found, "document": helm}, cls, strict=False)
+
+    def as_helm(self) -> dict[str, Any]:
+        """The values as a Helm document, defaults filled in."""
+        known: dict[str, Any] = {}
+        for field, path in VALUE_PATHS.items():
+            *parents, last = path.split(".")
+            place = known
+            for key in parents:
+                place = place.setdefault(key, {})
+            value = getattr(self, field)
+            place[last] = list(value) if isinstance(value, tuple) else value
+        return _over(self.document, known)
 
 
 VALUE_PATHS: Mapping[str, str] = {
@@ -152,7 +168,10 @@ VALUE_PATHS: Mapping[str, str] = {
 
 
 class Mesh(msgspec.Struct, frozen=True, kw_only=True):
-    """What injection reads of MeshConfig; `default_config` is its ProxyConfig in JSON shape, only the fields set."""
+    """What injection reads of MeshConfig; `default_config` is its ProxyConfig in JSON shape, only the fields set.
+
+    `document` is what it was read from; templates of users may look at all of it.
+    """
 
     default_config: Mapping[str, Any] = {}
     proxy_listen_port: int = 15001
@@ -161,6 +180,7 @@ class Mesh(msgspec.Struct, frozen=True, kw_only=True):
     enable_prometheus_merge: bool = True
     inbound_to_localhost: bool = False
     otel_semantic_conventions: bool = False
+    document: Mapping[str, Any] = {}
 
     @classmethod
     def of(cls, mesh: Mapping[str, Any]) -> "Mesh":
@@ -175,6 +195,7 @@ class Mesh(msgspec.Struct, frozen=True, kw_only=True):
             enable_prometheus_merge=mesh.get("enablePrometheusMerge", True),
             inbound_to_localhost=(mesh.get("inboundTrafficPolicy") or {}).get("mode") == "LOCALHOST",
             otel_semantic_conventions="OTEL_SEMANTIC_CONVENTIONS" in enrichments,
+            document=mesh,
         )
 
     @property
@@ -186,6 +207,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that decides what injection does, besides the pod.
 
     `certificate_provider: ""` in the values means that the mesh has no identities: no token, no root certificate.
+    `templates` are texts of users by name, which come beside the shipped ones or replace them.
     `environment` are entries that every proxy gets at the end of its own, such as the cluster's name.
     """
 
@@ -195,6 +217,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     always_inject: tuple[SELECTOR, ...] = ()
     inject_by_default: bool = False
     default_templates: tuple[str, ...] = ("sidecar",)
+    templates: Mapping[str, str] = {}
     template_aliases: Mapping[str, tuple[str, ...]] = {}
     injected_annotations: Labels = {}
     native_sidecars: bool = False
@@ -204,6 +227,43 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     environment: Mapping[str, str] = {}
     values: Values = Values()
     mesh: Mesh = Mesh()
+
+    @classmethod
+    def of(
+        cls, helm: Mapping[str, Any], mesh: Mapping[str, Any], config: Mapping[str, Any] | None = None
+    ) -> "Settings":
+        """From a Helm values document, a mesh configuration and, where there is one, an injection configuration.
+
+        Without the last its fields come from the values, as Istio's chart makes it of them. Raises
+        `msgspec.ValidationError` naming the field that has the wrong type.
+        """
+        given = _chart_config(helm) if config is None else config
+        fields = {field: given[key] for field, key in _CONFIG_KEYS.items() if given.get(key) is not None}
+        settings = msgspec.convert(fields, cls)
+        return msgspec.structs.replace(settings, values=Values.of(helm), mesh=Mesh.of(mesh))
+
+
+_CONFIG_KEYS = {
+    "policy": "policy",
+    "never_inject": "neverInjectSelector",
+    "always_inject": "alwaysInjectSelector",
+    "default_templates": "defaultTemplates",
+    "templates": "templates",
+    "template_aliases": "aliases",
+    "injected_annotations": "injectedAnnotations",
+    "inject_by_default": "enableNamespacesByDefault",
+}
+"""Fields of the settings by their key in an injection configuration."""
+
+
+def _chart_config(helm: Mapping[str, Any]) -> dict[str, Any]:
+    """The injection configuration that Istio's chart writes for these values."""
+    found = dict(_at(helm, "sidecarInjectorWebhook") or {})
+    if policy := _at(helm, "global.proxy.autoInject"):
+        found["policy"] = policy
+    if not found.get("defaultTemplates"):
+        found.pop("defaultTemplates", None)
+    return found
 
 
 def _at(document: Mapping[str, Any], path: str) -> Any:

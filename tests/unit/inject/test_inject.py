@@ -204,7 +204,7 @@ def test_all_wrong_annotations_are_named_at_once() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"metadata": {"annotations": {"a": True}}}, r"metadata.annotations\[a\]: expected a text, not True"),
+        ({"metadata": {"annotations": {"a": True}}}, r"metadata.annotations.a: expected a text, not True"),
         ({"metadata": {"labels": []}, "spec": {"containers": [{}]}}, r"spec.containers\[0\]: .* a name"),
         ({"spec": "x"}, "spec: expected an object"),
         ({"metadata": {"labels": ["x"]}}, "metadata.labels: expected an object"),

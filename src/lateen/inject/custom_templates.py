@@ -1,0 +1,43 @@
+"""Templates of users: Go text/template that makes the YAML of a partial pod."""
+
+from functools import lru_cache
+
+from lateen.config.documents import Malformed, line_of, parse
+from lateen.config.problems import Problem
+from lateen.inject.errors import InjectionError
+from lateen.inject.facts import Facts
+from lateen.inject.go_template.template import Template
+from lateen.inject.pods import JsonMap
+from lateen.inject.shape_checks import problems_of, shown
+from lateen.inject.template_data import data_of
+from lateen.inject.template_functions import FUNCTIONS
+
+_PARTS = ("metadata", "spec", "apiVersion", "kind")
+
+
+def custom_template(name: str, text: str, facts: Facts) -> JsonMap:
+    """The partial pod. Raises `InjectionError` that names the template, and the line of its text or of its output."""
+    output = _parsed(name, text).render(data_of(facts))
+    documents = parse(output)
+    if isinstance(documents, Malformed):
+        raise _error(name, output, documents.line, f"not YAML: {documents.message}")
+    if not documents:
+        return {}
+    if len(documents) > 1:
+        raise _error(name, output, documents[1].line, "a second document; a template makes one partial pod")
+    pod = documents[0].raw
+    unknown = (Problem((key,), f"a partial pod has metadata and spec, not {key}") for key in pod if key not in _PARTS)
+    for problem in (*unknown, *problems_of(pod)):
+        raise _error(name, output, line_of(output, documents[0], problem.path), shown(problem))
+    return {key: pod[key] for key in ("metadata", "spec") if key in pod}
+
+
+@lru_cache(maxsize=64)
+def _parsed(name: str, text: str) -> Template:
+    return Template(name, text, FUNCTIONS)
+
+
+def _error(name: str, output: str, line: int, what: str) -> InjectionError:
+    lines = output.splitlines()
+    shown = f" ({lines[line - 1].strip()[:80]!r})" if 0 < line <= len(lines) else ""
+    return InjectionError(f"template {name}, line {line} of its output{shown}: {what}")
