@@ -25,6 +25,8 @@ _QUANTITY_MAPS = frozenset(("limits", "requests", "overhead"))
 _QUANTITIES = frozenset(("divisor", "sizeLimit"))
 _MAPS = _TEXT_MAPS | _QUANTITY_MAPS
 
+_ALWAYS = frozenset(("mountPath",))
+_WITH_PORT = frozenset(("httpGet", "tcpSocket", "grpc"))
 _CONTAINER_LISTS = frozenset(("containers", "initContainers", "ephemeralContainers"))
 
 _ORDERS: Mapping[str, tuple[str, ...]] = {
@@ -79,6 +81,8 @@ def _normalised(name: str, value: Any) -> Any:
         if name in _QUANTITY_MAPS:
             return {key: canonical(item) for key, item in value.items() if item is not None}
         kept = {key: _normalised(key, item) for key, item in value.items() if item is not None}
+        if name in _WITH_PORT:
+            kept.setdefault("port", 0)
         return kept if name in _TEXT_MAPS else {key: item for key, item in kept.items() if not _is_dropped(key, item)}
     if isinstance(value, list):
         return [_item(name, item) for item in value]
@@ -94,7 +98,7 @@ def _item(name: str, item: Any) -> Any:
 
 def _is_dropped(key: str, value: Any) -> bool:
     if value == "":
-        return True
+        return key not in _ALWAYS
     if isinstance(value, list):
         return not value and key != "containers"
     if isinstance(value, dict):

@@ -148,16 +148,17 @@ class _Injection(msgspec.Struct):
 
     def template_input(self, status: Status | None) -> JsonMap:
         """The pod as it was before an earlier injection, as far as that can be told."""
-        if status is None:
-            return self.original
         known = overrides.remembered(self.original)
+        if status is None and not known:
+            return self.original
+        listed = status or Status()
         spec = dict(pods.spec(self.original))
         for place in LISTS:
-            kept = [item for item in pods.containers(self.original, place) if item["name"] not in status.listed(place)]
+            kept = [item for item in pods.containers(self.original, place) if item["name"] not in listed.listed(place)]
             kept += [item for item in known.get(place, []) if pods.named(kept, item["name"]) is None]
             spec[place] = kept
-        annotations = {name: value for name, value in self.annotations.items() if name != STATUS}
-        if prometheus.points_to(annotations, self.mesh_status_port):
+        annotations = {name: value for name, value in self.annotations.items() if name != STATUS or status is None}
+        if status is not None and prometheus.points_to(annotations, self.mesh_status_port):
             annotations = prometheus.without(annotations)
         return {**self.original, "spec": spec, "metadata": {**self.original["metadata"], "annotations": annotations}}
 

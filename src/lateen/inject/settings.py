@@ -94,6 +94,8 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
         Raises `msgspec.ValidationError` naming the value that has the wrong type.
         """
         found = {field: value for field, path in VALUE_PATHS.items() if (value := _at(helm, path)) is not None}
+        for field in _TEXTS.intersection(found):
+            found[field] = _text(found[field])
         if "resources" in found:
             found["resources"] = _over(DEFAULT_RESOURCES, found["resources"])
         return msgspec.convert({**found, "document": helm}, cls, strict=False)
@@ -165,6 +167,16 @@ VALUE_PATHS: Mapping[str, str] = {
     "trust_domain": "global.trustDomain",
     "gateway_security_context": "gateways.securityContext",
 }
+
+
+_TEXTS = frozenset(field.name for field in msgspec.structs.fields(Values) if field.type is str)
+
+
+def _text(value: Any) -> Any:
+    """A number or boolean as a text: `excludeInboundPorts: 9090` in YAML and on a command line is a number."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else value
 
 
 class Mesh(msgspec.Struct, frozen=True, kw_only=True):
