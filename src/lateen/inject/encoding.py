@@ -59,6 +59,15 @@ _ORDERS: Mapping[str, tuple[str, ...]] = {
         "readOnlyRootFilesystem allowPrivilegeEscalation procMount seccompProfile appArmorProfile"
     ),
     "capabilities": ("add", "drop"),
+    "tracing": _words(
+        "zipkin lightstep datadog stackdriver openCensusAgent customTags maxPathTagLength sampling tlsSettings "
+        "enableIstioTags"
+    ),
+    "tlsSettings": _words(
+        "mode clientCertificate privateKey caCertificates credentialName subjectAltNames sni insecureSkipVerify caCrl"
+    ),
+    "gatewayTopology": ("numTrustedProxies", "forwardClientCertDetails", "proxyProtocol"),
+    "proxyStatsMatcher": ("inclusionPrefixes", "inclusionSuffixes", "inclusionRegexps"),
 }
 _SAME_ORDER = {
     "livenessProbe": "probe",

@@ -22,13 +22,12 @@ from lateen.inject.overrides import OVERRIDES, STATUS, Status, status_of
 from lateen.inject.owner import Owner, owner_of
 from lateen.inject.pods import INIT, LISTS, PROXY, VALIDATION, JsonMap
 from lateen.inject.policy import decide, selected
-from lateen.inject.proxy_config import ProxyConfig, parse_annotation
+from lateen.inject.proxy_config import ProxyConfig
 from lateen.inject.settings import Settings
 from lateen.inject.shape_checks import check_shape
 from lateen.inject.templates import TEMPLATES
 
 _TEMPLATES = "inject.istio.io/templates"
-_CONFIG = "proxy.istio.io/config"
 _REWRITE_PROBES = "sidecar.istio.io/rewriteAppHTTPProbers"
 _SECURE_PORT_VARIABLE = "ENVOY_SECURE_MERGED_METRICS_PORT"
 _NETWORK_LABEL = "topology.istio.io/network"
@@ -61,9 +60,9 @@ def inject(
     """
     check_shape(pod)
     pod = normalised(pod)
+    namespace = (pod.get("metadata") or {}).get("namespace") or ""
     if namespace_labels is not None:
-        namespace = (pod.get("metadata") or {}).get("namespace") or "default"
-        chosen = selected(namespace, namespace_labels, pods.labels(pod), settings)
+        chosen = selected(namespace or "default", namespace_labels, pods.labels(pod), settings)
         if not chosen.inject:
             return Skipped(chosen.reason)
     decision = decide(pod, settings)
@@ -71,9 +70,7 @@ def inject(
         return Skipped(decision.reason)
     annotations = pods.annotations(pod)
     check(annotations)
-    config = settings.mesh.proxy_config
-    if _CONFIG in annotations:
-        config = config.over(parse_annotation(annotations[_CONFIG]))
+    config = settings.proxy_config(namespace, pods.labels(pod), annotations)
     run = _Injection(pod, settings, config, owner or owner_of(pod), [f"Injected because {decision.reason}."])
     return Injected(run.result(), tuple(run.reasons))
 

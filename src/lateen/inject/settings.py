@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import reduce
 from typing import Any
 
 import msgspec
 
 from lateen.common.labels import Labels
-from lateen.inject.proxy_config import DEFAULTS, ProxyConfig, known_fields
+from lateen.inject.proxy_config import ANNOTATION, DEFAULTS, ProxyConfig, known_fields, parse_annotation
+from lateen.inject.proxy_config_resources import ProxyConfigResource, of_namespaces, of_pod
 
 SELECTOR = Mapping[str, Any]
 """A label selector as Kubernetes writes it: `matchLabels` and `matchExpressions`."""
@@ -211,6 +213,10 @@ class Mesh(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     @property
+    def root_namespace(self) -> str:
+        return str(self.document.get("rootNamespace") or "istio-system")
+
+    @property
     def proxy_config(self) -> ProxyConfig:
         return ProxyConfig(DEFAULTS).over(self.default_config)
 
@@ -237,6 +243,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     proxy_uid: int = 1337
     proxy_gid: int = 1337
     environment: Mapping[str, str] = {}
+    proxy_configs: tuple[ProxyConfigResource, ...] = ()
     values: Values = Values()
     mesh: Mesh = Mesh()
 
@@ -253,6 +260,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         fields = {field: given[key] for field, key in _CONFIG_KEYS.items() if given.get(key) is not None}
         settings = msgspec.convert(fields, cls)
         return msgspec.structs.replace(settings, values=Values.of(helm), mesh=Mesh.of(mesh))
+
+    def proxy_config(self, namespace: str, labels: Labels, annotations: Labels) -> ProxyConfig:
+        """The configuration in force for a pod. Raises `InjectionError` for an annotation that cannot be read."""
+        layers = of_namespaces(self.proxy_configs, self.mesh.root_namespace, namespace)
+        if ANNOTATION in annotations:
+            layers.append(parse_annotation(annotations[ANNOTATION]))
+        layers += of_pod(self.proxy_configs, namespace, labels)
+        return reduce(ProxyConfig.over, layers, self.mesh.proxy_config)
+
+    def with_mesh_config_of(self, annotations: Labels) -> "Settings":
+        """The settings by which files are injected: there a pod's own ProxyConfig counts as the mesh's, too.
+
+        It then moves the port of the agent that metrics and probes are sent to. Raises `InjectionError`.
+        """
+        if ANNOTATION not in annotations:
+            return self
+        config = ProxyConfig(self.mesh.default_config).over(parse_annotation(annotations[ANNOTATION]))
+        mesh = msgspec.structs.replace(self.mesh, default_config=config.fields)
+        return msgspec.structs.replace(self, mesh=mesh)
 
 
 _CONFIG_KEYS = {
