@@ -20,7 +20,7 @@ def custom_template(name: str, text: str, facts: Facts) -> JsonMap:
     output = _parsed(name, text).render(data_of(facts))
     documents = parse(output)
     if isinstance(documents, Malformed):
-        raise _error(name, output, documents.line, f"not YAML: {documents.message}")
+        raise _error(name, output, documents.line, documents.message)
     if not documents:
         return {}
     if len(documents) > 1:

@@ -4,7 +4,7 @@ The steps and their order are the contract's: check annotations, render template
 settings of the proxy over them again, then metrics, probes, metadata and container order.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -27,11 +27,15 @@ from lateen.inject.settings import Settings
 from lateen.inject.shape_checks import check_shape
 from lateen.inject.templates import TEMPLATES
 
-_TEMPLATES = "inject.istio.io/templates"
+TEMPLATES_ANNOTATION = "inject.istio.io/templates"
 _REWRITE_PROBES = "sidecar.istio.io/rewriteAppHTTPProbers"
 _SECURE_PORT_VARIABLE = "ENVOY_SECURE_MERGED_METRICS_PORT"
 _NETWORK_LABEL = "topology.istio.io/network"
 _CLUSTER_VARIABLE, _NETWORK_VARIABLE = "ISTIO_META_CLUSTER_ID", "ISTIO_META_NETWORK"
+
+
+Trace = Callable[[str, JsonMap], None]
+"""Told the name of each step, and the pod after it."""
 
 
 class Injected(msgspec.Struct, frozen=True):
@@ -52,11 +56,14 @@ def inject(
     settings: Settings,
     owner: Owner | None = None,
     namespace_labels: Labels | None = None,
+    *,
+    trace: Trace | None = None,
 ) -> Injected | Skipped:
     """The pod with what the templates bring, or the reason why it gets nothing. The given pod is not changed.
 
     The pod is JSON as the API has it; its namespace is `metadata.namespace`. Without an owner it is read off the pod.
-    With `namespace_labels` the selectors of a cluster's webhook are asked first. Raises `InjectionError`.
+    With `namespace_labels` the selectors of a cluster's webhook are asked first. `trace` is told every step and the pod
+    after it. Raises `InjectionError`.
     """
     check_shape(pod)
     pod = normalised(pod)
@@ -71,7 +78,7 @@ def inject(
     annotations = pods.annotations(pod)
     check(annotations)
     config = settings.proxy_config(namespace, pods.labels(pod), annotations)
-    run = _Injection(pod, settings, config, owner or owner_of(pod), [f"Injected because {decision.reason}."])
+    run = _Injection(pod, settings, config, owner or owner_of(pod), [f"Injected because {decision.reason}."], trace)
     return Injected(run.result(), tuple(run.reasons))
 
 
@@ -83,6 +90,7 @@ class _Injection(msgspec.Struct):
     config: ProxyConfig
     owner: Owner
     reasons: list[str]
+    trace: Trace | None
 
     @property
     def annotations(self) -> Labels:
@@ -96,18 +104,31 @@ class _Injection(msgspec.Struct):
     def result(self) -> JsonMap:
         status = status_of(self.original)
         template, pod = self.templates_applied(status)
+        for why, step in (
+            ("the pod's own settings of injected containers", lambda at: self.with_own_settings(at, template, status)),
+            ("the user that the pod gives its proxy", self.run_as_reconciled),
+            ("what every proxy of the cluster is told", self.with_proxy_environment),
+            ("metrics merged by the agent", self.with_merged_metrics),
+            ("metrics served with TLS", self.with_secure_port),
+            ("probes asked through the agent", self.with_rewritten_probes),
+            ("the record of what was injected", lambda at: self.with_metadata(at, template)),
+            ("the order of containers", self.in_order),
+        ):
+            pod = step(pod)
+            self.tell(why, pod)
+        return normalised(pod)
+
+    def tell(self, why: str, pod: JsonMap) -> None:
+        if self.trace is not None:
+            self.trace(why, pod)
+
+    def with_own_settings(self, pod: JsonMap, template: JsonMap, status: Status | None) -> JsonMap:
         changes = overrides.find(self.original, template, status)
         pod = overrides.applied(pod, changes)
-        if changes and STATUS not in self.annotations:
-            pod = _annotated(pod, {OVERRIDES: overrides.annotation(changes)})
-            self.reasons.append("The pod's own settings of injected containers were kept.")
-        pod = self.run_as_reconciled(pod)
-        pod = self.with_proxy_environment(pod)
-        pod = self.with_merged_metrics(pod)
-        pod = self.with_secure_port(pod)
-        pod = self.with_rewritten_probes(pod)
-        pod = self.with_metadata(pod, template)
-        return normalised(self.in_order(pod))
+        if not changes or STATUS in self.annotations:
+            return pod
+        self.reasons.append("The pod's own settings of injected containers were kept.")
+        return _annotated(pod, {OVERRIDES: overrides.annotation(changes)})
 
     def templates_applied(self, status: Status | None) -> tuple[JsonMap, JsonMap]:
         """What the templates bring, and the pod with it."""
@@ -122,17 +143,18 @@ class _Injection(msgspec.Struct):
                 pod = _proxy_among_init_containers(pod)
             pod = merge(pod, part)
             self.reasons.append(f"Template {name} was applied.")
+            self.tell(f"template {name}", pod)
         return template, pod
 
     def template_names(self) -> list[str]:
-        asked = self.annotations.get(_TEMPLATES)
+        asked = self.annotations.get(TEMPLATES_ANNOTATION)
         names = self.settings.default_templates if asked is None else [name.strip() for name in asked.split(",")]
         aliases = self.settings.template_aliases
         expanded = [real for name in names for real in aliases.get(name, (name,))]
         known = {*TEMPLATES, *self.settings.templates}
         if unknown := [name for name in expanded if name not in known]:
             raise InjectionError(
-                f"{'defaultTemplates' if asked is None else f'annotation {_TEMPLATES}'}: "
+                f"{'defaultTemplates' if asked is None else f'annotation {TEMPLATES_ANNOTATION}'}: "
                 f"unknown template {', '.join(map(repr, unknown))}; known are {', '.join(sorted({*known, *aliases}))}"
             )
         return expanded

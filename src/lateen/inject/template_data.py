@@ -1,6 +1,5 @@
 """What a template of users may see: the pod, its owner and the settings, by the names that Go's types give them."""
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -118,7 +117,13 @@ def data_of(facts: Facts) -> Record:
         "inboundTrafficPolicyMode": "localhost" if settings.mesh.inbound_to_localhost else "passthrough",
         "compliancePolicy": settings.compliance_policy,
     }
-    return TYPES.record("Data", copy.deepcopy(data))
+    return TYPES.record("Data", _copied(data))
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _copied(item) for key, item in value.items()}
+    return [_copied(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _mesh(mesh: Mesh) -> dict[str, Any]:

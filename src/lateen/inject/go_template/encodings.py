@@ -39,9 +39,11 @@ def to_pretty_json(value: Any) -> str:
 def from_json(text: str) -> Any:
     """The value, or nothing where the text is no JSON."""
     try:
-        return json.loads(text)
+        value = json.loads(text)
+        json.dumps(value, ensure_ascii=False).encode()  # half a character has no place in a text: a ValueError
     except (ValueError, RecursionError):
         return None
+    return value
 
 
 def _decoded(text: str) -> str:

@@ -55,13 +55,16 @@ def _as(kind: str, argument: Any) -> Any:
 
 
 def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    """Whether Go could hold it as a whole number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return -(2**63) <= value < 2**64 and value == int(value)
 
 
 _FITS: Mapping[str, Callable[[Any], bool]] = {
     "any": lambda _: True,
     "text": lambda value: isinstance(value, str),
-    "int": lambda value: _is_whole(value) or (isinstance(value, float) and value.is_integer()),
+    "int": _is_whole,
     "list": lambda value: value is None or isinstance(value, list | tuple),
     "map": lambda value: value is None or isinstance(value, dict),
 }

@@ -113,7 +113,7 @@ def _text(verb: str, precision: int | None, value: str) -> str:
         case "q":
             return quoted(cut)
         case "x" | "X":
-            return format(int.from_bytes(cut.encode()), f"0{2 * len(cut.encode())}{verb}") if cut else ""
+            return cut.encode().hex().upper() if verb == "X" else cut.encode().hex()
     return _wrong(verb, value)
 
 

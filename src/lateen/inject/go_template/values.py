@@ -34,7 +34,7 @@ def plain(value: Any) -> Any:
         return value.data
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, list) else value
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def shown(value: Any) -> str:
