@@ -179,6 +179,14 @@ def test_a_template_cannot_change_what_others_see() -> None:
             "line 3 of its output .*: spec.containers.0.: expected an object with a name",
         ),
         ("metadata:\n  labels:\n    a: 1", "line 3 of its output .*: metadata.labels.a: expected a text, not 1"),
+        (
+            "spec:\n  containers:\n  - name: a\n    args: [x,\n    8080]",
+            "line 5 of its output .*: spec.containers.0..args.1.",
+        ),
+        (
+            "spec:\n  containers:\n  - name: a\n    env:\n    - name: A\n      value: true",
+            "spec.containers.0..env.0..value: expected a text, not True; put it in quotes",
+        ),
         ("just text", "line 1 of its output"),
         ("metadata: {}\n---\nmetadata: {}", "line 3 of its output .*: a second document"),
     ],

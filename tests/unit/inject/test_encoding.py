@@ -6,6 +6,17 @@ from lateen.inject.encoding import compact_json, normalised
 from lateen.inject.quantities import canonical, is_quantity
 
 
+def test_ports_of_probes_and_paths_of_mounts_are_always_there() -> None:
+    container = {
+        "name": "a",
+        "livenessProbe": {"httpGet": {"path": "/"}},
+        "volumeMounts": [{"name": "v", "mountPath": ""}],
+    }
+    (found,) = normalised({"spec": {"containers": [container]}})["spec"]["containers"]
+    assert found["livenessProbe"] == {"httpGet": {"path": "/", "port": 0}}
+    assert found["volumeMounts"] == [{"name": "v", "mountPath": ""}]
+
+
 @pytest.mark.parametrize(
     ("written", "shown"),
     [
