@@ -158,3 +158,18 @@ def test_a_pod_on_the_hosts_network_is_skipped() -> None:
     assert inject({"spec": {"hostNetwork": True, "containers": []}}, Settings()) == Skipped(
         "the pod uses the host's network"
     )
+
+
+OVERRIDDEN = ("proxy-override", "multiple-templates", "merge-probers")
+"""Cases in which the pod overrides a container that is injected; the second time its own settings count no more."""
+
+
+@pytest.mark.parametrize("case", [case for case in REPRODUCED if not str(case.id).startswith(OVERRIDDEN)])
+def test_injecting_a_reference_file_again_changes_nothing(case: Mapping[str, Any]) -> None:
+    settings = _settings(case)
+    for _, owner, wanted in _pairs(case):
+        annotations = wanted["metadata"].get("annotations") or {}
+        result = inject(wanted, settings.with_mesh_config_of(annotations), owner)
+        got = result.pod if isinstance(result, Injected) else wanted
+
+        assert _comparable(got) == _comparable(wanted)

@@ -279,8 +279,9 @@ def _annotated(pod: JsonMap, annotations: Labels) -> JsonMap:
 
 
 def _proxy_among_init_containers(pod: JsonMap) -> JsonMap:
+    """The pod whose proxy moved from the containers; one that has a proxy in both lists was injected so, and stays."""
     proxy = pods.named(pods.containers(pod), PROXY)
-    if proxy is None:
+    if proxy is None or pods.named(pods.containers(pod, "initContainers"), PROXY):
         return pod
     init = [*pods.containers(pod, "initContainers"), proxy]
     return {**pod, "spec": {**pods.spec(pod), "containers": pods.application_containers(pod), "initContainers": init}}
