@@ -59,6 +59,16 @@ _ORDERS: Mapping[str, tuple[str, ...]] = {
         "readOnlyRootFilesystem allowPrivilegeEscalation procMount seccompProfile appArmorProfile"
     ),
     "capabilities": ("add", "drop"),
+    "seLinuxOptions": ("user", "role", "type", "level"),
+    "windowsOptions": ("gmsaCredentialSpecName", "gmsaCredentialSpec", "runAsUserName", "hostProcess"),
+    "seccompProfile": ("type", "localhostProfile"),
+    "appArmorProfile": ("type", "localhostProfile"),
+    "envFrom": ("prefix", "configMapRef", "secretRef"),
+    "valueFrom": ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef"),
+    "resourceFieldRef": ("containerName", "resource", "divisor"),
+    "configMapKeyRef": ("name", "key", "optional"),
+    "secretKeyRef": ("name", "key", "optional"),
+    "volumeDevices": ("name", "devicePath"),
     "tracing": _words(
         "zipkin lightstep datadog stackdriver openCensusAgent customTags maxPathTagLength sampling tlsSettings "
         "enableIstioTags"
