@@ -12,7 +12,6 @@ import msgspec
 from lateen.common.labels import Labels
 from lateen.inject import overrides, pods, probes, prometheus
 from lateen.inject.annotation_checks import FALSE, TRUE, check
-from lateen.inject.custom_templates import custom_template
 from lateen.inject.encoding import compact_json, normalised
 from lateen.inject.errors import InjectionError
 from lateen.inject.facts import INTERCEPTION_MODE, NATIVE_SIDECAR, STATUS_PORT, Facts
@@ -133,11 +132,10 @@ class _Injection(msgspec.Struct):
     def templates_applied(self, status: Status | None) -> tuple[JsonMap, JsonMap]:
         """What the templates bring, and the pod with it."""
         facts = Facts(self.template_input(status), self.owner, self.settings, self.config)
-        texts = self.settings.templates
         template: JsonMap = {}
         pod = self.original
         for name in self.template_names():
-            part = custom_template(name, texts[name], facts) if name in texts else TEMPLATES[name](facts)
+            part = _part(name, facts)
             template = merge(template, part)
             if self.moves_proxy and pods.named(pods.containers(template, "initContainers"), PROXY):
                 pod = _proxy_among_init_containers(pod)
@@ -272,6 +270,17 @@ class _Injection(msgspec.Struct):
         if init := pods.containers(pod, "initContainers"):
             spec["initContainers"] = ordered_init_containers(init)
         return {**pod, "spec": spec}
+
+
+def _part(name: str, facts: Facts) -> JsonMap:
+    """What a template brings; one of the settings stands before a shipped one of that name."""
+    text = facts.settings.templates.get(name)
+    if text is None:
+        return TEMPLATES[name](facts)
+    # The interpreter is imported by those who have templates for it.
+    from lateen.inject.custom_templates import custom_template
+
+    return custom_template(name, text, facts)
 
 
 def _annotated(pod: JsonMap, annotations: Labels) -> JsonMap:

@@ -9,7 +9,6 @@ from lateen.inject import pods
 from lateen.inject.encoding import compact_json
 from lateen.inject.errors import InjectionError
 from lateen.inject.facts import INTERCEPTION_MODE, Facts
-from lateen.inject.go_template.values import text as shown
 from lateen.inject.pods import JsonMap
 from lateen.inject.telemetry_attributes import attributes
 
@@ -95,7 +94,7 @@ def _mesh(facts: Facts, role: Role) -> Iterator[JsonMap]:
         yield _text("TRUST_DOMAIN", trust_domain)
     if sidecar and values.tracer == "datadog":
         for name, value in sorted(_json_annotation(facts, "apm.datadoghq.com/env").items()):
-            yield _text(name, shown(value))
+            yield _text(name, value if isinstance(value, str) else compact_json("", value))
     if sidecar and mesh.otel_semantic_conventions:
         found = attributes(facts.annotations, facts.labels, pods.containers(facts.pod), owner.namespace)
         yield _text("OTEL_RESOURCE_ATTRIBUTES", found)
