@@ -20,10 +20,10 @@ _DROPPED_WHEN_ZERO = frozenset(
         "minReadySeconds readOnly hostNetwork hostPID hostIPC stdin stdinOnce tty paused"
     )
 )
-_TEXT_MAPS = frozenset(["labels", "annotations", "matchLabels", "nodeSelector", "data", "volumeAttributes"])
+TEXT_MAPS = frozenset(["labels", "annotations", "matchLabels", "nodeSelector", "data", "volumeAttributes"])
 _QUANTITY_MAPS = frozenset(("limits", "requests", "overhead"))
 _QUANTITIES = frozenset(("divisor", "sizeLimit"))
-_MAPS = _TEXT_MAPS | _QUANTITY_MAPS
+_MAPS = TEXT_MAPS | _QUANTITY_MAPS
 
 _ALWAYS = frozenset(("mountPath",))
 _WITH_PORT = frozenset(("httpGet", "tcpSocket", "grpc"))
@@ -102,7 +102,7 @@ def _normalised(name: str, value: Any) -> Any:
         kept = {key: _normalised(key, item) for key, item in value.items() if item is not None}
         if name in _WITH_PORT:
             kept.setdefault("port", 0)
-        return kept if name in _TEXT_MAPS else {key: item for key, item in kept.items() if not _is_dropped(key, item)}
+        return kept if name in TEXT_MAPS else {key: item for key, item in kept.items() if not _is_dropped(key, item)}
     if isinstance(value, list):
         return [_item(name, item) for item in value]
     return canonical(value) if name in _QUANTITIES and not isinstance(value, bool) else value

@@ -186,6 +186,10 @@ def test_a_namespace_that_says_no_is_left_alone() -> None:
         ({"sidecar.istio.io/proxyCPU": "much"}, "quantity"),
         ({"proxy.istio.io/config": "statusPort: x"}, "statusPort: expected a number"),
         ({"proxy.istio.io/overrides": "["}, "proxy.istio.io/overrides"),
+        (
+            {"proxy.istio.io/overrides": '{"containers": [1]}'},
+            "proxy.istio.io/overrides: .* expected an object with a name",
+        ),
         ({"sidecar.istio.io/userVolume": "[]"}, "userVolume: expected a JSON object"),
         ({"prometheus.io/port": "15090"}, "prometheus port 15090"),
     ],
@@ -209,6 +213,16 @@ def test_all_wrong_annotations_are_named_at_once() -> None:
         ({"spec": "x"}, "spec: expected an object"),
         ({"metadata": {"labels": ["x"]}}, "metadata.labels: expected an object"),
         ({"spec": {"volumes": {"a": 1}}}, "spec.volumes: expected a list"),
+        ({"spec": {"containers": 0}}, "spec.containers: expected a list, not 0"),
+        ({"spec": {"containers": [{"name": "a", "env": "x"}]}}, r"containers\[0\].env: expected a list, not 'x'"),
+        ({"spec": {"containers": [{"name": "a", "env": [{}]}]}}, r"env\[0\]: expected an object with a name"),
+        ({"spec": {"containers": [{"name": "a", "args": "x"}]}}, "args: expected a list"),
+        ({"spec": {"containers": [{"name": "a", "ports": [80]}]}}, r"ports\[0\]: expected an object, not 80"),
+        ({"spec": {"containers": [{"name": "a", "livenessProbe": []}]}}, "livenessProbe: expected an object"),
+        ({"spec": {"volumes": [{"name": "a"}], "hostAliases": [{"ip": []}]}}, r"hostAliases\[0\].ip: expected a text"),
+        ({"metadata": {"name": 7}}, "metadata.name: expected a text, not 7"),
+        ({"metadata": {"ownerReferences": [None]}}, r"ownerReferences\[0\]: expected an object"),
+        ({"metadata": {"ownerReferences": [{"kind": 1}]}}, r"ownerReferences\[0\].kind: expected a text"),
     ],
 )
 def test_a_pod_of_the_wrong_shape_is_refused_with_the_path(given: Mapping[str, Any], message: str) -> None:
