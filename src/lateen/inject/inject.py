@@ -278,7 +278,7 @@ def _part(name: str, facts: Facts) -> JsonMap:
     if text is None:
         return TEMPLATES[name](facts)
     # The interpreter is imported by those who have templates for it.
-    from lateen.inject.custom_templates import custom_template
+    from lateen.inject.custom_templates.rendering import custom_template
 
     return custom_template(name, text, facts)
 

@@ -84,8 +84,17 @@ def _unset(mapping: dict[str, Any], key: str) -> dict[str, Any]:
     return mapping
 
 
+def _same(left: Any, right: Any) -> bool:
+    """Whether two values are of one kind and equal: to Go `true` is not 1."""
+    return values.kind_of(left) == values.kind_of(right) and bool(left == right)
+
+
 def _has(needle: Any, items: list[Any]) -> bool:
-    return needle in items
+    return any(_same(needle, item) for item in items)
+
+
+def _without(items: list[Any], *gone: Any) -> list[Any]:
+    return [item for item in items if not _has(item, list(gone))]
 
 
 def _unique(items: list[Any]) -> list[Any]:
@@ -136,7 +145,7 @@ LISTS_AND_MAPS: Functions = {
     "concat": function("list...", lambda *lists: [item for items in lists for item in items]),
     "reverse": function("list", lambda items: list(reversed(items))),
     "uniq": function("list", _unique),
-    "without": function("list any...", lambda items, *gone: [item for item in items if item not in gone]),
+    "without": function("list any...", _without),
     "compact": function("list", lambda items: [item for item in items if values.truth(item)]),
     "has": function("any list", _has),
     "sortAlpha": function("list", lambda items: sorted(map(strval, items))),

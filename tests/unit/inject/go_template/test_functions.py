@@ -46,6 +46,7 @@ def rendered(action: str, data: Any = None) -> str:
         ("uniq (list 1 1 `1`)", "[1 1]"),
         ("without (list 1 2 3) 2", "[1 3]"),
         ("has 2 (list 1 2)", "true"),
+        ("has true (list 1 2)", "false"),
         ("sortAlpha (list `b` `a`)", "[a b]"),
         ("until 3", "[0 1 2]"),
         ("join `,` (list 1 `a`)", "1,a"),

@@ -8,13 +8,13 @@ from typing import Any
 from lateen.config.documents import Malformed, line_of, parse
 from lateen.config.problems import Path, Problem
 from lateen.inject import pods
+from lateen.inject.custom_templates.data import data_of
+from lateen.inject.custom_templates.functions import FUNCTIONS
 from lateen.inject.errors import InjectionError
 from lateen.inject.facts import Facts
 from lateen.inject.go_template.template import Template
 from lateen.inject.pods import LISTS, JsonMap
 from lateen.inject.shape_checks import problems_of, shown
-from lateen.inject.template_data import data_of
-from lateen.inject.template_functions import FUNCTIONS
 
 _PARTS = ("metadata", "spec", "apiVersion", "kind")
 
