@@ -62,7 +62,7 @@ def ways(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 junk = st.sampled_from([None, "", "x", 0, -1, 7.5, True, [], [None], ["x"], {}, {"x": 1}, [{"name": "x"}], [[]]])
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(list(ways(POD))), junk), min_size=1, max_size=3))
 def test_a_pod_is_injected_or_refused_in_words(changes: list[tuple[tuple[Any, ...], Any]]) -> None:
     pod = copy.deepcopy(POD)

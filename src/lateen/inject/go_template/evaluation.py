@@ -117,7 +117,8 @@ class Evaluation:
 
     def _range(self, node: nodes.Range, dot: Any) -> None:
         mark = len(self._variables)
-        over = self._value(node.pipeline, dot)
+        over = self._pipeline(node.pipeline, dot)
+        inner = len(self._variables)
         names = node.pipeline.variables
         turned = False
         for index, element in self._elements(over):
@@ -130,18 +131,19 @@ class Evaluation:
                 else:
                     self._assign(name, value)
             leaves = self._body(node.body, element)
-            del self._variables[mark:]
+            del self._variables[inner:]
             if leaves is _Leaves.BREAK:
                 break
         if not turned:
             self._body(node.otherwise, dot)
+        del self._variables[mark:]
 
     def _elements(self, over: Any) -> Iterator[tuple[Any, Any]]:
         if values.is_nil(over):
             return iter(())
         if isinstance(over, Mapping):
             self._spend(len(over))
-            return ((key, over[key]) for key in sorted(over))
+            return iter([(key, over[key]) for key in sorted(over)])
         if isinstance(over, list | tuple):
             return iter(enumerate(over))
         if isinstance(over, int) and not isinstance(over, bool):
@@ -172,6 +174,12 @@ class Evaluation:
         for command in pipeline.commands:
             value = self._command(command, dot, value)
         return value
+
+    def _variable(self, name: str) -> Any:
+        for known_as, value in reversed(self._variables):
+            if known_as == name:
+                return value
+        raise Refused(f"variable {name} has no value here: what declares it was not looked at")
 
     def _assign(self, name: str, value: Any) -> None:
         for place in range(len(self._variables) - 1, -1, -1):
@@ -227,8 +235,7 @@ class Evaluation:
             case nodes.Field(names=names):
                 return self._fields(node, dot, names)
             case nodes.Variable(name=name, names=names):
-                found = next(value for known_as, value in reversed(self._variables) if known_as == name)
-                return self._fields(node, found, names)
+                return self._fields(node, self._variable(name), names)
             case nodes.Chain(of=of, names=names):
                 return self._fields(node, self._operand(of, dot), names)
             case nodes.Function(name=name):

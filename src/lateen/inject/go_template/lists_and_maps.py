@@ -50,6 +50,8 @@ def _pluck(key: str, *mappings: Any) -> list[Any]:
 def _dig(*operands: Any) -> Any:
     *path, standard, found = operands
     for key in path:
+        if not isinstance(key, str):
+            raise Refused(f"dig: a key is a text, not {values.kind_of(key)}")
         if not isinstance(found, Mapping) or key not in found:
             return standard
         found = found[key]

@@ -49,6 +49,8 @@ def rendered(text: str, data: Any = DATA) -> str:
         ("{{range .none}}x{{else}}none{{end}}{{range .empty_list}}x{{else}}none{{end}}", "nonenone"),
         ("{{range 9}}{{if eq . 2}}{{continue}}{{end}}{{if gt . 3}}{{break}}{{end}}{{.}}{{end}}", "013"),
         ("{{$x := 0}}{{range $x = .items}}{{end}}{{$x}}", "c"),
+        ("{{range $x := .none}}{{else}}{{$x}}{{end}}", "<no value>"),
+        ("{{$d := dict `a` 1 `b` 2}}{{range $k, $v := $d}}{{$_ := unset $d `b`}}{{$k}}{{$v}}{{end}}", "a1b2"),
         # templates
         ('{{define "t"}}<{{.}}>{{end}}{{template "t" .name}}{{template "t"}}', "<web><<no value>>"),
         ('{{block "b" .items}}{{len .}}{{end}}', "3"),
@@ -89,6 +91,7 @@ def test_rendering(text: str, wanted: str) -> None:
         ("{{ defalt 1 }}", "function 'defalt' is not known; did you mean default"),
         ("{{ $y }}", r"variable \$y is not declared; did you mean \$"),
         ("{{ $x := 1 }}{{ $y = 2 }}", r"variable \$y is not declared"),
+        ("{{ and 0 ($x := 1) }}{{ $x }}", r"variable \$x has no value here"),
         ("{{ break }}", "`break` stands outside of a `range`"),
         ("{{range 1}}{{define `x`}}{{end}}{{end}}", "`define` stands at the top"),
         ("{{ template x }}", "expected a name in quotes after `template`"),
