@@ -20,11 +20,13 @@ _DROPPED_WHEN_ZERO = frozenset(
         "minReadySeconds readOnly hostNetwork hostPID hostIPC stdin stdinOnce tty paused"
     )
 )
-_TEXT_MAPS = frozenset(["labels", "annotations", "matchLabels", "nodeSelector", "data", "volumeAttributes"])
+TEXT_MAPS = frozenset(["labels", "annotations", "matchLabels", "nodeSelector", "data", "volumeAttributes"])
 _QUANTITY_MAPS = frozenset(("limits", "requests", "overhead"))
 _QUANTITIES = frozenset(("divisor", "sizeLimit"))
-_MAPS = _TEXT_MAPS | _QUANTITY_MAPS
+_MAPS = TEXT_MAPS | _QUANTITY_MAPS
 
+_ALWAYS = frozenset(("mountPath",))
+_WITH_PORT = frozenset(("httpGet", "tcpSocket", "grpc"))
 _CONTAINER_LISTS = frozenset(("containers", "initContainers", "ephemeralContainers"))
 
 _ORDERS: Mapping[str, tuple[str, ...]] = {
@@ -57,6 +59,25 @@ _ORDERS: Mapping[str, tuple[str, ...]] = {
         "readOnlyRootFilesystem allowPrivilegeEscalation procMount seccompProfile appArmorProfile"
     ),
     "capabilities": ("add", "drop"),
+    "seLinuxOptions": ("user", "role", "type", "level"),
+    "windowsOptions": ("gmsaCredentialSpecName", "gmsaCredentialSpec", "runAsUserName", "hostProcess"),
+    "seccompProfile": ("type", "localhostProfile"),
+    "appArmorProfile": ("type", "localhostProfile"),
+    "envFrom": ("prefix", "configMapRef", "secretRef"),
+    "valueFrom": ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef"),
+    "resourceFieldRef": ("containerName", "resource", "divisor"),
+    "configMapKeyRef": ("name", "key", "optional"),
+    "secretKeyRef": ("name", "key", "optional"),
+    "volumeDevices": ("name", "devicePath"),
+    "tracing": _words(
+        "zipkin lightstep datadog stackdriver openCensusAgent customTags maxPathTagLength sampling tlsSettings "
+        "enableIstioTags"
+    ),
+    "tlsSettings": _words(
+        "mode clientCertificate privateKey caCertificates credentialName subjectAltNames sni insecureSkipVerify caCrl"
+    ),
+    "gatewayTopology": ("numTrustedProxies", "forwardClientCertDetails", "proxyProtocol"),
+    "proxyStatsMatcher": ("inclusionPrefixes", "inclusionSuffixes", "inclusionRegexps"),
 }
 _SAME_ORDER = {
     "livenessProbe": "probe",
@@ -79,7 +100,9 @@ def _normalised(name: str, value: Any) -> Any:
         if name in _QUANTITY_MAPS:
             return {key: canonical(item) for key, item in value.items() if item is not None}
         kept = {key: _normalised(key, item) for key, item in value.items() if item is not None}
-        return kept if name in _TEXT_MAPS else {key: item for key, item in kept.items() if not _is_dropped(key, item)}
+        if name in _WITH_PORT:
+            kept.setdefault("port", 0)
+        return kept if name in TEXT_MAPS else {key: item for key, item in kept.items() if not _is_dropped(key, item)}
     if isinstance(value, list):
         return [_item(name, item) for item in value]
     return canonical(value) if name in _QUANTITIES and not isinstance(value, bool) else value
@@ -94,7 +117,7 @@ def _item(name: str, item: Any) -> Any:
 
 def _is_dropped(key: str, value: Any) -> bool:
     if value == "":
-        return True
+        return key not in _ALWAYS
     if isinstance(value, list):
         return not value and key != "containers"
     if isinstance(value, dict):

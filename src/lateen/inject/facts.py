@@ -8,6 +8,7 @@ import msgspec
 from lateen.common.labels import Labels
 from lateen.inject import pods
 from lateen.inject.owner import Owner
+from lateen.inject.ports import with_port
 from lateen.inject.proxy_config import ProxyConfig
 from lateen.inject.settings import Settings, Values
 
@@ -86,9 +87,7 @@ class Facts(msgspec.Struct, frozen=True):
     def exclude_inbound_ports(self) -> str:
         """The excluded ports, the status port among them."""
         listed = self.annotations.get(TRAFFIC + "excludeInboundPorts", self.values.exclude_inbound_ports)
-        port = self.status_port.strip()
-        entries = [entry.strip() for entry in listed.split(",") if entry.strip()]
-        return listed if port in ("", "0") or port in entries else ",".join([*entries, port])
+        return with_port(listed, self.status_port)
 
     @property
     def include_outbound_ports(self) -> str | None:

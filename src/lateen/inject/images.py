@@ -1,9 +1,12 @@
 """Names of the images that the proxy and the init container run."""
 
+import re
+
 from lateen.common.labels import Labels
 from lateen.inject.proxy_config import ProxyConfig
 from lateen.inject.settings import Values
 
+_VARIANT = re.compile("-(distroless|debug)$")
 _IMAGE = "sidecar.istio.io/proxyImage"
 _IMAGE_TYPE = "sidecar.istio.io/proxyImageType"
 
@@ -25,8 +28,7 @@ def _image(name: str, values: Values, image_type: str, annotations: Labels) -> s
             return full
     tag = values.tag
     if image_type:
-        for tail in ("-distroless", "-debug"):
-            tag = tag.removesuffix(tail)
+        tag = _VARIANT.sub("", tag)
         if image_type != "default":
             tag = f"{tag}-{image_type}"
     return f"{values.hub}/{name or 'proxyv2'}:{tag}"

@@ -4,7 +4,7 @@ The steps and their order are the contract's: check annotations, render template
 settings of the proxy over them again, then metrics, probes, metadata and container order.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -21,17 +21,20 @@ from lateen.inject.overrides import OVERRIDES, STATUS, Status, status_of
 from lateen.inject.owner import Owner, owner_of
 from lateen.inject.pods import INIT, LISTS, PROXY, VALIDATION, JsonMap
 from lateen.inject.policy import decide, selected
-from lateen.inject.proxy_config import ProxyConfig, parse_annotation
+from lateen.inject.proxy_config import ProxyConfig
 from lateen.inject.settings import Settings
 from lateen.inject.shape_checks import check_shape
 from lateen.inject.templates import TEMPLATES
 
-_TEMPLATES = "inject.istio.io/templates"
-_CONFIG = "proxy.istio.io/config"
+TEMPLATES_ANNOTATION = "inject.istio.io/templates"
 _REWRITE_PROBES = "sidecar.istio.io/rewriteAppHTTPProbers"
 _SECURE_PORT_VARIABLE = "ENVOY_SECURE_MERGED_METRICS_PORT"
 _NETWORK_LABEL = "topology.istio.io/network"
 _CLUSTER_VARIABLE, _NETWORK_VARIABLE = "ISTIO_META_CLUSTER_ID", "ISTIO_META_NETWORK"
+
+
+Trace = Callable[[str, JsonMap], None]
+"""Told the name of each step, and the pod after it."""
 
 
 class Injected(msgspec.Struct, frozen=True):
@@ -52,17 +55,20 @@ def inject(
     settings: Settings,
     owner: Owner | None = None,
     namespace_labels: Labels | None = None,
+    *,
+    trace: Trace | None = None,
 ) -> Injected | Skipped:
     """The pod with what the templates bring, or the reason why it gets nothing. The given pod is not changed.
 
     The pod is JSON as the API has it; its namespace is `metadata.namespace`. Without an owner it is read off the pod.
-    With `namespace_labels` the selectors of a cluster's webhook are asked first. Raises `InjectionError`.
+    With `namespace_labels` the selectors of a cluster's webhook are asked first. `trace` is told every step and the pod
+    after it. Raises `InjectionError`.
     """
     check_shape(pod)
     pod = normalised(pod)
+    namespace = (pod.get("metadata") or {}).get("namespace") or ""
     if namespace_labels is not None:
-        namespace = (pod.get("metadata") or {}).get("namespace") or "default"
-        chosen = selected(namespace, namespace_labels, pods.labels(pod), settings)
+        chosen = selected(namespace or "default", namespace_labels, pods.labels(pod), settings)
         if not chosen.inject:
             return Skipped(chosen.reason)
     decision = decide(pod, settings)
@@ -70,10 +76,8 @@ def inject(
         return Skipped(decision.reason)
     annotations = pods.annotations(pod)
     check(annotations)
-    config = settings.mesh.proxy_config
-    if _CONFIG in annotations:
-        config = config.over(parse_annotation(annotations[_CONFIG]))
-    run = _Injection(pod, settings, config, owner or owner_of(pod), [f"Injected because {decision.reason}."])
+    config = settings.proxy_config(namespace, pods.labels(pod), annotations)
+    run = _Injection(pod, settings, config, owner or owner_of(pod), [f"Injected because {decision.reason}."], trace)
     return Injected(run.result(), tuple(run.reasons))
 
 
@@ -85,6 +89,7 @@ class _Injection(msgspec.Struct):
     config: ProxyConfig
     owner: Owner
     reasons: list[str]
+    trace: Trace | None
 
     @property
     def annotations(self) -> Labels:
@@ -98,18 +103,31 @@ class _Injection(msgspec.Struct):
     def result(self) -> JsonMap:
         status = status_of(self.original)
         template, pod = self.templates_applied(status)
+        for why, step in (
+            ("the pod's own settings of injected containers", lambda at: self.with_own_settings(at, template, status)),
+            ("the user that the pod gives its proxy", self.run_as_reconciled),
+            ("what every proxy of the cluster is told", self.with_proxy_environment),
+            ("metrics merged by the agent", self.with_merged_metrics),
+            ("metrics served with TLS", self.with_secure_port),
+            ("probes asked through the agent", self.with_rewritten_probes),
+            ("the record of what was injected", lambda at: self.with_metadata(at, template)),
+            ("the order of containers", self.in_order),
+        ):
+            pod = step(pod)
+            self.tell(why, pod)
+        return normalised(pod)
+
+    def tell(self, why: str, pod: JsonMap) -> None:
+        if self.trace is not None:
+            self.trace(why, pod)
+
+    def with_own_settings(self, pod: JsonMap, template: JsonMap, status: Status | None) -> JsonMap:
         changes = overrides.find(self.original, template, status)
         pod = overrides.applied(pod, changes)
-        if changes and STATUS not in self.annotations:
-            pod = _annotated(pod, {OVERRIDES: overrides.annotation(changes)})
-            self.reasons.append("The pod's own settings of injected containers were kept.")
-        pod = self.run_as_reconciled(pod)
-        pod = self.with_proxy_environment(pod)
-        pod = self.with_merged_metrics(pod)
-        pod = self.with_secure_port(pod)
-        pod = self.with_rewritten_probes(pod)
-        pod = self.with_metadata(pod, template)
-        return normalised(self.in_order(pod))
+        if not changes or STATUS in self.annotations:
+            return pod
+        self.reasons.append("The pod's own settings of injected containers were kept.")
+        return _annotated(pod, {OVERRIDES: overrides.annotation(changes)})
 
     def templates_applied(self, status: Status | None) -> tuple[JsonMap, JsonMap]:
         """What the templates bring, and the pod with it."""
@@ -117,23 +135,25 @@ class _Injection(msgspec.Struct):
         template: JsonMap = {}
         pod = self.original
         for name in self.template_names():
-            part = TEMPLATES[name](facts)
+            part = _part(name, facts)
             template = merge(template, part)
             if self.moves_proxy and pods.named(pods.containers(template, "initContainers"), PROXY):
                 pod = _proxy_among_init_containers(pod)
             pod = merge(pod, part)
             self.reasons.append(f"Template {name} was applied.")
+            self.tell(f"template {name}", pod)
         return template, pod
 
     def template_names(self) -> list[str]:
-        asked = self.annotations.get(_TEMPLATES)
+        asked = self.annotations.get(TEMPLATES_ANNOTATION)
         names = self.settings.default_templates if asked is None else [name.strip() for name in asked.split(",")]
         aliases = self.settings.template_aliases
         expanded = [real for name in names for real in aliases.get(name, (name,))]
-        if unknown := [name for name in expanded if name not in TEMPLATES]:
+        known = {*TEMPLATES, *self.settings.templates}
+        if unknown := [name for name in expanded if name not in known]:
             raise InjectionError(
-                f"annotation {_TEMPLATES}: unknown template {', '.join(map(repr, unknown))}; "
-                f"known are {', '.join(sorted(TEMPLATES))}"
+                f"{'defaultTemplates' if asked is None else f'annotation {TEMPLATES_ANNOTATION}'}: "
+                f"unknown template {', '.join(map(repr, unknown))}; known are {', '.join(sorted({*known, *aliases}))}"
             )
         return expanded
 
@@ -145,16 +165,17 @@ class _Injection(msgspec.Struct):
 
     def template_input(self, status: Status | None) -> JsonMap:
         """The pod as it was before an earlier injection, as far as that can be told."""
-        if status is None:
-            return self.original
         known = overrides.remembered(self.original)
+        if status is None and not known:
+            return self.original
+        listed = status or Status()
         spec = dict(pods.spec(self.original))
         for place in LISTS:
-            kept = [item for item in pods.containers(self.original, place) if item["name"] not in status.listed(place)]
+            kept = [item for item in pods.containers(self.original, place) if item["name"] not in listed.listed(place)]
             kept += [item for item in known.get(place, []) if pods.named(kept, item["name"]) is None]
             spec[place] = kept
-        annotations = {name: value for name, value in self.annotations.items() if name != STATUS}
-        if prometheus.points_to(annotations, self.mesh_status_port):
+        annotations = {name: value for name, value in self.annotations.items() if name != STATUS or status is None}
+        if status is not None and prometheus.points_to(annotations, self.mesh_status_port):
             annotations = prometheus.without(annotations)
         return {**self.original, "spec": spec, "metadata": {**self.original["metadata"], "annotations": annotations}}
 
@@ -251,13 +272,25 @@ class _Injection(msgspec.Struct):
         return {**pod, "spec": spec}
 
 
+def _part(name: str, facts: Facts) -> JsonMap:
+    """What a template brings; one of the settings stands before a shipped one of that name."""
+    text = facts.settings.templates.get(name)
+    if text is None:
+        return TEMPLATES[name](facts)
+    # The interpreter is imported by those who have templates for it.
+    from lateen.inject.custom_templates.rendering import custom_template
+
+    return custom_template(name, text, facts)
+
+
 def _annotated(pod: JsonMap, annotations: Labels) -> JsonMap:
     return merge(pod, {"metadata": {"annotations": annotations}})
 
 
 def _proxy_among_init_containers(pod: JsonMap) -> JsonMap:
+    """The pod whose proxy moved from the containers; one that has a proxy in both lists was injected so, and stays."""
     proxy = pods.named(pods.containers(pod), PROXY)
-    if proxy is None:
+    if proxy is None or pods.named(pods.containers(pod, "initContainers"), PROXY):
         return pod
     init = [*pods.containers(pod, "initContainers"), proxy]
     return {**pod, "spec": {**pods.spec(pod), "containers": pods.application_containers(pod), "initContainers": init}}

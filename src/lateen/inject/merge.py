@@ -6,7 +6,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-_KEYS = {
+LIST_KEYS = {
     "containers": "name",
     "initContainers": "name",
     "ephemeralContainers": "name",
@@ -64,7 +64,7 @@ def _new(value: Mapping[str, Any]) -> dict[str, Any]:
 def _merge_list(name: str, base: Sequence[Any], patch: Sequence[Any]) -> list[Any]:
     if name == "finalizers":
         return [*base, *(item for item in patch if item not in base)]
-    key = _KEYS.get(name)
+    key = LIST_KEYS.get(name)
     if key is None:
         return [without_nulls(item) for item in patch]
     if any(item == {_DIRECTIVE: "replace"} for item in patch):

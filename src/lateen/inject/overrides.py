@@ -11,6 +11,7 @@ from lateen.inject.encoding import compact_json, normalised
 from lateen.inject.errors import InjectionError
 from lateen.inject.merge import merge
 from lateen.inject.pods import LISTS, JsonMap
+from lateen.inject.shape_checks import check_shape
 
 STATUS = "sidecar.istio.io/status"
 OVERRIDES = "proxy.istio.io/overrides"
@@ -49,9 +50,11 @@ def remembered(pod: Mapping[str, Any]) -> Containers:
         return {}
     try:
         found = json.loads(text)
-        return {place: found.get(place) or [] for place in LISTS}
-    except (ValueError, AttributeError) as error:
+        known = {place: found.get(place) or [] for place in LISTS}
+        check_shape({"spec": known})
+    except (ValueError, AttributeError, InjectionError) as error:
         raise InjectionError(f"annotation {OVERRIDES}: expected the JSON that injection writes: {error}") from error
+    return known
 
 
 def find(original: Mapping[str, Any], template: Mapping[str, Any], status: Status | None) -> Containers:

@@ -85,24 +85,27 @@ def _any_matches(selectors: Iterable[SELECTOR], labels: Labels) -> bool:
 
 def _matches(selector: SELECTOR, labels: Labels) -> bool:
     """A selector that is empty or not understood matches nothing."""
-    wanted, expressions = selector.get("matchLabels") or {}, selector.get("matchExpressions") or ()
-    if not wanted and not expressions:
+    wanted, expressions = selector.get("matchLabels") or {}, selector.get("matchExpressions") or []
+    if not isinstance(wanted, Mapping) or not isinstance(expressions, list | tuple) or not (wanted or expressions):
         return False
     return all(labels.get(key) == value for key, value in wanted.items()) and all(
         _expression(expression, labels) for expression in expressions
     )
 
 
-def _expression(expression: Mapping[str, Any], labels: Labels) -> bool:
-    key, values = str(expression.get("key")), expression.get("values") or ()
+def _expression(expression: Any, labels: Labels) -> bool:
+    if not isinstance(expression, Mapping) or not isinstance(values := expression.get("values") or [], list | tuple):
+        return False
+    key = str(expression.get("key"))
+    # Kubernetes takes values where they mean something, and only there.
     match expression.get("operator"):
-        case "In":
+        case "In" if values:
             return key in labels and labels[key] in values
-        case "NotIn":
+        case "NotIn" if values:
             return labels.get(key) not in values
-        case "Exists":
+        case "Exists" if not values:
             return key in labels
-        case "DoesNotExist":
+        case "DoesNotExist" if not values:
             return key not in labels
         case _:
             return False

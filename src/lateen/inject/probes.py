@@ -26,15 +26,15 @@ Handlers = dict[str, JsonMap]
 def rewritten(pod: Mapping[str, Any], agent_port: int, mesh_status_port: int) -> tuple[JsonMap, Handlers]:
     """The pod with its probes pointing to the agent, and the handlers they had. A probe that runs a command stays."""
     handlers: Handlers = {}
+
+    def rewrite(container: JsonMap) -> JsonMap:
+        return _container(container, agent_port, mesh_status_port, handlers)
+
     spec = dict(pods.spec(pod))
     for place in LISTS:
         if found := pods.containers(pod, place):
-            spec[place] = [
-                container if container.get("name") == PROXY else _container(container, agent_port, handlers)
-                for container in found
-            ]
-    asked = {path: handler for path, handler in handlers.items() if not _asks_agent(handler, mesh_status_port)}
-    return {**pod, "spec": spec}, asked
+            spec[place] = [container if container.get("name") == PROXY else rewrite(container) for container in found]
+    return {**pod, "spec": spec}, handlers
 
 
 def variable(handlers: Handlers, existing: str = "") -> JsonMap | None:
@@ -50,14 +50,14 @@ def variable(handlers: Handlers, existing: str = "") -> JsonMap | None:
     return {"name": VARIABLE, "value": "{" + ",".join(parts) + "}"}
 
 
-def _container(container: JsonMap, agent_port: int, handlers: Handlers) -> JsonMap:
+def _container(container: JsonMap, agent_port: int, mesh_status_port: int, handlers: Handlers) -> JsonMap:
     changed = dict(container)
     name = container.get("name", "")
     for field, suffix in _PROBES.items():
         if probe := container.get(field):
             path = f"/app-health/{name}/{suffix}"
             changed[field] = _redirected(probe, path, agent_port)
-            for handler in _handlers(probe, container):
+            for handler in _handlers(probe, container, mesh_status_port):
                 timeout = probe.get("timeoutSeconds")
                 handlers[path] = {**handler, "timeoutSeconds": timeout} if timeout else handler
     if lifecycle := container.get("lifecycle"):
@@ -66,7 +66,7 @@ def _container(container: JsonMap, agent_port: int, handlers: Handlers) -> JsonM
             path = f"/app-lifecycle/{name}/{_HOOKS.get(field, '')}"
             if field in _HOOKS and hook and "grpc" not in hook:
                 hooks[field] = _redirected(hook, path, agent_port)
-                for handler in _handlers(hook, container):
+                for handler in _handlers(hook, container, mesh_status_port):
                     handlers[path] = handler
             else:
                 hooks[field] = hook
@@ -85,13 +85,16 @@ def _redirected(probe: JsonMap, path: str, agent_port: int) -> JsonMap:
     return probe
 
 
-def _handlers(probe: JsonMap, container: JsonMap) -> Iterator[JsonMap]:
-    """The probe's handler with its port as a number; none for a command, or for a port name that is not there."""
+def _handlers(probe: JsonMap, container: JsonMap, mesh_status_port: int) -> Iterator[JsonMap]:
+    """The probe's handler with its port as a number.
+
+    None for a command, for a port name that is not there, and for what asks the agent already (by number).
+    """
     for kind, fields in _HANDLERS.items():
         if (asked := probe.get(kind)) is None:
             continue
         port = _port_number(asked.get("port"), container)
-        if port is None:
+        if port is None or (kind != "grpc" and asked.get("port") == mesh_status_port):
             return
         shown = {field: asked[field] for field in fields if asked.get(field) not in (None, "", [])}
         shown["port"] = port
@@ -106,11 +109,6 @@ def _port_number(port: Any, container: JsonMap) -> int | None:
         return port
     ports = container.get("ports") or ()
     return next((item.get("containerPort") for item in ports if item.get("name") == port), None)
-
-
-def _asks_agent(handler: JsonMap, mesh_status_port: int) -> bool:
-    asked = handler.get("httpGet") or handler.get("tcpSocket") or {}
-    return bool(asked.get("port") == mesh_status_port)
 
 
 def _json(handler: JsonMap) -> str:

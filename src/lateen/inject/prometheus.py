@@ -38,16 +38,17 @@ def merged(annotations: Labels, enabled: bool, status_port: int) -> Merged | Non
     """
     found = _by_meaning(annotations)
     scrape, port = found.get(_SCRAPE, ""), found.get(_PORT, "")
-    if scrape in FALSE or port == str(status_port) or not _enabled(annotations, enabled):
+    refused = any(_meaning(name) == _SCRAPE and value in FALSE for name, value in annotations.items())
+    if refused or port == str(status_port) or not _enabled(annotations, enabled):
         return None
     targets = _targets(found.get(_TARGETS, ""))
     path = found.get(_PATH, "")
     if targets:
         port, path = targets[0]["port"], targets[0]["path"]
-    for number in {target["port"] for target in targets} | ({port} if port else set()):
+    for number in dict.fromkeys([*(target["port"] for target in targets), *([port] if port else [])]):
         _check_port(number, status_port)
     variable = None
-    if any(name in found for name in _ALL):
+    if scrape or path or port or targets:
         told: JsonMap = {"scrape": scrape, "path": path, "port": port}
         text = "{" + ",".join(f'"{key}":{compact_json("", value)}' for key, value in told.items())
         if targets:

@@ -14,6 +14,8 @@ from lateen.config.values import Duration
 from lateen.inject.encoding import compact_json
 from lateen.inject.errors import InjectionError
 
+ANNOTATION = "proxy.istio.io/config"
+
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
@@ -103,19 +105,19 @@ class ProxyConfig(msgspec.Struct, frozen=True):
             for key in _FIELDS
             if key in self.fields and self.fields[key] != DEFAULTS.get(key) and not _is_zero(key, self.fields[key])
         }
-        return "{" + ",".join(f'"{key}":{compact_json("", value)}' for key, value in shown.items()) + "}"
+        return "{" + ",".join(f'"{key}":{compact_json(key, value)}' for key, value in shown.items()) + "}"
 
 
 def parse_annotation(text: str) -> Mapping[str, Any]:
     """The layer that the annotation `proxy.istio.io/config` holds. Raises `InjectionError` saying what is wrong."""
     documents = parse(text)
     if isinstance(documents, Malformed):
-        raise InjectionError(f"annotation proxy.istio.io/config, line {documents.line}: {documents.message}")
+        raise InjectionError(f"annotation {ANNOTATION}, line {documents.line}: {documents.message}")
     if not documents:
         return {}
     layer = known_fields(documents[0].raw)
     if problems := [problem for key, value in layer.items() if (problem := _problem(key, value))]:
-        raise InjectionError("annotation proxy.istio.io/config: " + "; ".join(problems))
+        raise InjectionError(f"annotation {ANNOTATION}: " + "; ".join(problems))
     return layer
 
 

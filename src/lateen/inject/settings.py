@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import reduce
 from typing import Any
 
 import msgspec
 
 from lateen.common.labels import Labels
-from lateen.inject.proxy_config import DEFAULTS, ProxyConfig, known_fields
+from lateen.inject.proxy_config import ANNOTATION, DEFAULTS, ProxyConfig, known_fields, parse_annotation
+from lateen.inject.proxy_config_resources import ProxyConfigResource, of_namespaces, of_pod
 
 SELECTOR = Mapping[str, Any]
 """A label selector as Kubernetes writes it: `matchLabels` and `matchExpressions`."""
@@ -28,7 +30,10 @@ DEFAULT_RESOURCES: Mapping[str, Mapping[str, Any]] = {
 
 
 class Values(msgspec.Struct, frozen=True, kw_only=True):
-    """The Helm values that shape a pod; `VALUE_PATHS` says where each comes from. Defaults are Istio's chart's."""
+    """The Helm values that shape a pod; `VALUE_PATHS` says where each comes from. Defaults are Istio's chart's.
+
+    `document` is what they were read from; templates of users may look at all of it.
+    """
 
     hub: str = "registry.istio.io/testing"
     tag: str = "latest"
@@ -82,6 +87,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
     cap_net_bind_service: str = ""
     trust_domain: str = ""
     gateway_security_context: Mapping[str, Any] = {}
+    document: Mapping[str, Any] = {}
 
     @classmethod
     def of(cls, helm: Mapping[str, Any]) -> "Values":
@@ -90,9 +96,23 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
         Raises `msgspec.ValidationError` naming the value that has the wrong type.
         """
         found = {field: value for field, path in VALUE_PATHS.items() if (value := _at(helm, path)) is not None}
+        for field in _TEXTS.intersection(found):
+            found[field] = _text(found[field])
         if "resources" in found:
             found["resources"] = _over(DEFAULT_RESOURCES, found["resources"])
-        return msgspec.convert(found, cls, strict=False)
+        return msgspec.convert({**found, "document": helm}, cls, strict=False)
+
+    def as_helm(self) -> dict[str, Any]:
+        """The values as a Helm document, defaults filled in."""
+        known: dict[str, Any] = {}
+        for field, path in VALUE_PATHS.items():
+            *parents, last = path.split(".")
+            place = known
+            for key in parents:
+                place = place.setdefault(key, {})
+            value = getattr(self, field)
+            place[last] = list(value) if isinstance(value, tuple) else value
+        return _over(self.document, known)
 
 
 VALUE_PATHS: Mapping[str, str] = {
@@ -151,8 +171,21 @@ VALUE_PATHS: Mapping[str, str] = {
 }
 
 
+_TEXTS = frozenset(field.name for field in msgspec.structs.fields(Values) if field.type is str)
+
+
+def _text(value: Any) -> Any:
+    """A number or boolean as a text: `excludeInboundPorts: 9090` in YAML and on a command line is a number."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else value
+
+
 class Mesh(msgspec.Struct, frozen=True, kw_only=True):
-    """What injection reads of MeshConfig; `default_config` is its ProxyConfig in JSON shape, only the fields set."""
+    """What injection reads of MeshConfig; `default_config` is its ProxyConfig in JSON shape, only the fields set.
+
+    `document` is what it was read from; templates of users may look at all of it.
+    """
 
     default_config: Mapping[str, Any] = {}
     proxy_listen_port: int = 15001
@@ -161,6 +194,7 @@ class Mesh(msgspec.Struct, frozen=True, kw_only=True):
     enable_prometheus_merge: bool = True
     inbound_to_localhost: bool = False
     otel_semantic_conventions: bool = False
+    document: Mapping[str, Any] = {}
 
     @classmethod
     def of(cls, mesh: Mapping[str, Any]) -> "Mesh":
@@ -175,7 +209,12 @@ class Mesh(msgspec.Struct, frozen=True, kw_only=True):
             enable_prometheus_merge=mesh.get("enablePrometheusMerge", True),
             inbound_to_localhost=(mesh.get("inboundTrafficPolicy") or {}).get("mode") == "LOCALHOST",
             otel_semantic_conventions="OTEL_SEMANTIC_CONVENTIONS" in enrichments,
+            document=mesh,
         )
+
+    @property
+    def root_namespace(self) -> str:
+        return str(self.document.get("rootNamespace") or "istio-system")
 
     @property
     def proxy_config(self) -> ProxyConfig:
@@ -186,6 +225,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that decides what injection does, besides the pod.
 
     `certificate_provider: ""` in the values means that the mesh has no identities: no token, no root certificate.
+    `templates` are texts of users by name, which come beside the shipped ones or replace them.
     `environment` are entries that every proxy gets at the end of its own, such as the cluster's name.
     """
 
@@ -195,6 +235,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     always_inject: tuple[SELECTOR, ...] = ()
     inject_by_default: bool = False
     default_templates: tuple[str, ...] = ("sidecar",)
+    templates: Mapping[str, str] = {}
     template_aliases: Mapping[str, tuple[str, ...]] = {}
     injected_annotations: Labels = {}
     native_sidecars: bool = False
@@ -202,8 +243,65 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     proxy_uid: int = 1337
     proxy_gid: int = 1337
     environment: Mapping[str, str] = {}
+    proxy_configs: tuple[ProxyConfigResource, ...] = ()
     values: Values = Values()
     mesh: Mesh = Mesh()
+
+    @classmethod
+    def of(
+        cls, helm: Mapping[str, Any], mesh: Mapping[str, Any], config: Mapping[str, Any] | None = None
+    ) -> "Settings":
+        """From a Helm values document, a mesh configuration and, where there is one, an injection configuration.
+
+        Without the last its fields come from the values, as Istio's chart makes it of them. Raises
+        `msgspec.ValidationError` naming the field that has the wrong type.
+        """
+        given = _chart_config(helm) if config is None else config
+        fields = {field: given[key] for field, key in _CONFIG_KEYS.items() if given.get(key) is not None}
+        settings = msgspec.convert(fields, cls)
+        return msgspec.structs.replace(settings, values=Values.of(helm), mesh=Mesh.of(mesh))
+
+    def proxy_config(self, namespace: str, labels: Labels, annotations: Labels) -> ProxyConfig:
+        """The configuration in force for a pod. Raises `InjectionError` for an annotation that cannot be read."""
+        layers = of_namespaces(self.proxy_configs, self.mesh.root_namespace, namespace)
+        if ANNOTATION in annotations:
+            layers.append(parse_annotation(annotations[ANNOTATION]))
+        layers += of_pod(self.proxy_configs, namespace, labels)
+        return reduce(ProxyConfig.over, layers, self.mesh.proxy_config)
+
+    def with_mesh_config_of(self, annotations: Labels) -> "Settings":
+        """The settings by which files are injected: there a pod's own ProxyConfig counts as the mesh's, too.
+
+        It then moves the port of the agent that metrics and probes are sent to. Raises `InjectionError`.
+        """
+        if ANNOTATION not in annotations:
+            return self
+        config = ProxyConfig(self.mesh.default_config).over(parse_annotation(annotations[ANNOTATION]))
+        mesh = msgspec.structs.replace(self.mesh, default_config=config.fields)
+        return msgspec.structs.replace(self, mesh=mesh)
+
+
+_CONFIG_KEYS = {
+    "policy": "policy",
+    "never_inject": "neverInjectSelector",
+    "always_inject": "alwaysInjectSelector",
+    "default_templates": "defaultTemplates",
+    "templates": "templates",
+    "template_aliases": "aliases",
+    "injected_annotations": "injectedAnnotations",
+    "inject_by_default": "enableNamespacesByDefault",
+}
+"""Fields of the settings by their key in an injection configuration."""
+
+
+def _chart_config(helm: Mapping[str, Any]) -> dict[str, Any]:
+    """The injection configuration that Istio's chart writes for these values."""
+    found = dict(_at(helm, "sidecarInjectorWebhook") or {})
+    if policy := _at(helm, "global.proxy.autoInject"):
+        found["policy"] = policy
+    if not found.get("defaultTemplates"):
+        found.pop("defaultTemplates", None)
+    return found
 
 
 def _at(document: Mapping[str, Any], path: str) -> Any:

@@ -6,6 +6,28 @@ from lateen.inject.encoding import compact_json, normalised
 from lateen.inject.quantities import canonical, is_quantity
 
 
+def test_fields_of_a_containers_parts_keep_the_order_of_their_types() -> None:
+    limit = {"name": "L", "valueFrom": {"resourceFieldRef": {"divisor": "1", "resource": "r", "containerName": "c"}}}
+    secret = {"name": "S", "valueFrom": {"secretKeyRef": {"key": "k", "name": "n"}}}
+    profile = {"seccompProfile": {"localhostProfile": "p", "type": "Localhost"}}
+    assert compact_json("container", {"securityContext": profile, "env": [limit, secret]}) == (
+        '{"env":[{"name":"L","valueFrom":{"resourceFieldRef":{"containerName":"c","resource":"r","divisor":"1"}}},'
+        '{"name":"S","valueFrom":{"secretKeyRef":{"name":"n","key":"k"}}}],'
+        '"securityContext":{"seccompProfile":{"type":"Localhost","localhostProfile":"p"}}}'
+    )
+
+
+def test_ports_of_probes_and_paths_of_mounts_are_always_there() -> None:
+    container = {
+        "name": "a",
+        "livenessProbe": {"httpGet": {"path": "/"}},
+        "volumeMounts": [{"name": "v", "mountPath": ""}],
+    }
+    (found,) = normalised({"spec": {"containers": [container]}})["spec"]["containers"]
+    assert found["livenessProbe"] == {"httpGet": {"path": "/", "port": 0}}
+    assert found["volumeMounts"] == [{"name": "v", "mountPath": ""}]
+
+
 @pytest.mark.parametrize(
     ("written", "shown"),
     [

@@ -186,6 +186,10 @@ def test_a_namespace_that_says_no_is_left_alone() -> None:
         ({"sidecar.istio.io/proxyCPU": "much"}, "quantity"),
         ({"proxy.istio.io/config": "statusPort: x"}, "statusPort: expected a number"),
         ({"proxy.istio.io/overrides": "["}, "proxy.istio.io/overrides"),
+        (
+            {"proxy.istio.io/overrides": '{"containers": [1]}'},
+            "proxy.istio.io/overrides: .* expected an object with a name",
+        ),
         ({"sidecar.istio.io/userVolume": "[]"}, "userVolume: expected a JSON object"),
         ({"prometheus.io/port": "15090"}, "prometheus port 15090"),
     ],
@@ -204,13 +208,67 @@ def test_all_wrong_annotations_are_named_at_once() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"metadata": {"annotations": {"a": True}}}, r"metadata.annotations\[a\]: expected a text, not True"),
+        ({"metadata": {"annotations": {"a": True}}}, r"metadata.annotations.a: expected a text, not True"),
         ({"metadata": {"labels": []}, "spec": {"containers": [{}]}}, r"spec.containers\[0\]: .* a name"),
         ({"spec": "x"}, "spec: expected an object"),
         ({"metadata": {"labels": ["x"]}}, "metadata.labels: expected an object"),
         ({"spec": {"volumes": {"a": 1}}}, "spec.volumes: expected a list"),
+        ({"spec": {"containers": 0}}, "spec.containers: expected a list, not 0"),
+        ({"spec": {"containers": [{"name": "a", "env": "x"}]}}, r"containers\[0\].env: expected a list, not 'x'"),
+        ({"spec": {"containers": [{"name": "a", "env": [{}]}]}}, r"env\[0\]: expected an object with a name"),
+        ({"spec": {"containers": [{"name": "a", "args": "x"}]}}, "args: expected a list"),
+        ({"spec": {"containers": [{"name": "a", "ports": [80]}]}}, r"ports\[0\]: expected an object, not 80"),
+        ({"spec": {"containers": [{"name": "a", "livenessProbe": []}]}}, "livenessProbe: expected an object"),
+        ({"spec": {"volumes": [{"name": "a"}], "hostAliases": [{"ip": []}]}}, r"hostAliases\[0\].ip: expected a text"),
+        ({"metadata": {"name": 7}}, "metadata.name: expected a text, not 7"),
+        ({"metadata": {"ownerReferences": [None]}}, r"ownerReferences\[0\]: expected an object"),
+        ({"metadata": {"ownerReferences": [{"kind": 1}]}}, r"ownerReferences\[0\].kind: expected a text"),
     ],
 )
 def test_a_pod_of_the_wrong_shape_is_refused_with_the_path(given: Mapping[str, Any], message: str) -> None:
     with pytest.raises(InjectionError, match=message):
         inject(given, Settings())
+
+
+def test_containers_that_an_earlier_injection_remembered_are_seen_by_templates() -> None:
+    own = {"name": "sidekick", "image": "s:1", "ports": [{"containerPort": 90}]}
+    remembered = json.dumps({"containers": [own]})
+    result = injected(pod({"proxy.istio.io/overrides": remembered}))
+    assert variables(result)["ISTIO_META_APP_CONTAINERS"] == "web,sidekick"
+
+
+def test_values_of_datadogs_annotation_are_shown_as_in_json() -> None:
+    given = pod({"apm.datadoghq.com/env": '{"B": true, "A": 1}'})
+    found = variables(injected(given, Settings(values=Values(tracer="datadog"))))
+    assert (found["A"], found["B"]) == ("1", "true")
+
+
+def test_an_excluded_port_list_that_has_the_status_port_stays_as_it_is() -> None:
+    name = "traffic.sidecar.istio.io/excludeInboundPorts"
+    for listed, wanted in ((" 7, 15020", "7,15020,15020"), (" 7,15020", " 7,15020"), ("", "15020")):
+        args = container(injected(pod({name: listed})), "istio-init")["args"]
+        assert args[args.index("-d") + 1] == f"15090,15021,{wanted}"
+
+
+def test_the_tail_of_a_tag_gives_way_to_the_image_type() -> None:
+    for tag, kind, wanted in (
+        ("1.2-distroless", "debug", "1.2-debug"),
+        ("1.2-debug", "default", "1.2"),
+        ("1.2-debug-distroless", "default", "1.2-debug"),
+        ("1.2-distroless", "", "1.2-distroless"),
+    ):
+        found = injected(pod({"sidecar.istio.io/proxyImageType": kind}), Settings(values=Values(tag=tag)))
+        assert container(found, "istio-proxy")["image"].partition(":")[2] == wanted
+
+
+def test_nested_messages_of_the_configuration_keep_their_order() -> None:
+    tracing = {
+        "sampling": 10,
+        "zipkin": {"address": "z:9411"},
+        "tlsSettings": {"caCertificates": "/c", "mode": "SIMPLE"},
+    }
+    result = injected(pod(), Settings(mesh=Mesh.of({"defaultConfig": {"tracing": tracing}})))
+    assert variables(result)["PROXY_CONFIG"] == (
+        '{"tracing":{"zipkin":{"address":"z:9411"},"sampling":10,'
+        '"tlsSettings":{"mode":"SIMPLE","caCertificates":"/c"}}}\n'
+    )

@@ -33,6 +33,16 @@ def pod(labels: Mapping[str, str] = {}, annotations: Mapping[str, str] = {}, **s
         (Settings(never_inject=FOO), {"foo": "bar"}, {INJECT: "true"}, True),
         (Settings(always_inject=FOO), {"foo": "bar"}, {INJECT: "false"}, False),
         (Settings(never_inject=({},)), {}, {}, True),
+        # Selectors that Kubernetes would refuse match nothing.
+        (Settings(never_inject=({"matchExpressions": [{"key": "a", "operator": "NotIn"}]},)), {}, {}, True),
+        (
+            Settings(never_inject=({"matchExpressions": [{"key": "foo", "operator": "Exists", "values": ["x"]}]},)),
+            {"foo": ""},
+            {},
+            True,
+        ),
+        (Settings(never_inject=({"matchExpressions": "foo"},)), {"foo": "bar"}, {}, True),
+        (Settings(never_inject=({"matchLabels": "foo"},)), {"foo": "bar"}, {}, True),
     ],
 )
 def test_the_first_rule_that_applies_decides(

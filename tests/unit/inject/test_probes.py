@@ -63,6 +63,12 @@ def test_a_command_and_an_unknown_port_name_and_the_agents_own_port() -> None:
     assert told == {}
 
 
+def test_a_port_by_name_is_asked_even_where_it_is_the_agents() -> None:
+    ports = [{"containerPort": 15020, "name": "http"}]
+    _, told = injected({"ports": ports, "livenessProbe": {"httpGet": {"port": "http"}}})
+    assert told == {"/app-health/a/livez": {"httpGet": {"port": 15020}}}
+
+
 @pytest.mark.parametrize(("stated", "port"), [("9", 9), ("", 15020)])
 def test_the_agents_port_can_be_stated(stated: str, port: int) -> None:
     annotations = {"status.sidecar.istio.io/port": stated} if stated else {}

@@ -24,6 +24,12 @@ def test_any_spelling_counts_and_is_replaced(spelling: str) -> None:
     assert json.loads(found.variable["value"]) == {"scrape": "true", "path": "", "port": "9090"}
 
 
+def test_what_is_present_but_empty_tells_the_agent_nothing() -> None:
+    found = merged({"prometheus.io/path": "", "prometheus.istio.io/scrape-targets": ":/no-port"}, True, 15020)
+    assert found is not None
+    assert (found.annotations, found.variable) == (AGENT, None)
+
+
 def test_several_targets() -> None:
     found = merged({"prometheus.istio.io/scrape-targets": "8080:/m, 9100 ,"}, True, 15020)
     assert found is not None
@@ -38,6 +44,7 @@ def test_several_targets() -> None:
     ("annotations", "enabled"),
     [
         ({"prometheus.io/scrape": "false"}, True),
+        ({"prometheus.io/scrape": "false", "prometheus_io_scrape": "true"}, True),
         ({"prometheus.io/port": "15020"}, True),
         ({"prometheus.istio.io/merge-metrics": "false"}, True),
         ({}, False),

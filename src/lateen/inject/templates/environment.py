@@ -10,15 +10,17 @@ from lateen.inject.encoding import compact_json
 from lateen.inject.errors import InjectionError
 from lateen.inject.facts import INTERCEPTION_MODE, Facts
 from lateen.inject.pods import JsonMap
+from lateen.inject.telemetry_attributes import attributes
 
 BOOTSTRAP_OVERRIDE = "sidecar.istio.io/bootstrapOverride"
 
 
 class Role(StrEnum):
-    """Which template the proxy is for; the second argument of the agent's command."""
+    """Which template the proxy is for."""
 
     SIDECAR = "sidecar"
-    GATEWAY = "router"
+    GATEWAY = "gateway"
+    GRPC = "grpc-agent"
 
 
 def environment(facts: Facts, role: Role) -> list[JsonMap]:
@@ -33,26 +35,32 @@ def proxy_metadata(facts: Facts) -> list[JsonMap]:
 
 def _identity(facts: Facts, role: Role) -> Iterator[JsonMap]:
     values = facts.values
-    if facts.settings.mesh.inbound_to_localhost and role is Role.SIDECAR:
+    if role is Role.GRPC:
+        yield _text("ISTIO_META_GENERATOR", "grpc")
+        yield _text("OUTPUT_CERTS", "/var/lib/istio/data")
+    if facts.settings.mesh.inbound_to_localhost and role is not Role.GATEWAY:
         yield _text("REWRITE_PROBE_LEGACY_LOCALHOST_DESTINATION", "true")
     if values.certificate_provider:
         revision = f"-{values.revision}" if values.revision else ""
         yield _text("PILOT_CERT_PROVIDER", values.certificate_provider)
         yield _text("CA_ADDR", values.ca_address or f"istiod{revision}.{values.istio_namespace}.svc:15012")
-    yield _field("POD_NAME", "metadata.name")
-    yield _field("POD_NAMESPACE", "metadata.namespace")
-    yield _field("INSTANCE_IP", "status.podIP")
-    yield _field("SERVICE_ACCOUNT", "spec.serviceAccountName")
-    yield _field("HOST_IP", "status.hostIP")
+    yield from_field("POD_NAME", "metadata.name")
+    yield from_field("POD_NAMESPACE", "metadata.namespace")
+    yield from_field("INSTANCE_IP", "status.podIP")
+    yield from_field("SERVICE_ACCOUNT", "spec.serviceAccountName")
+    yield from_field("HOST_IP", "status.hostIP")
 
 
 def _workload(facts: Facts, role: Role) -> Iterator[JsonMap]:
     names = ",".join(container["name"] for container in pods.application_containers(facts.pod))
-    yield _limit("ISTIO_CPU_LIMIT", "limits.cpu")
+    if role is not Role.GRPC:
+        yield _limit("ISTIO_CPU_LIMIT", "limits.cpu")
     yield _text("PROXY_CONFIG", facts.config.json() + "\n")
     yield _text("ISTIO_META_POD_PORTS", _ports(facts))
-    if role is Role.SIDECAR:
+    if role is not Role.GATEWAY:
         yield _text("ISTIO_META_APP_CONTAINERS", names)
+    if role is Role.GRPC:
+        return
     yield _limit("GOMEMLIMIT", "limits.memory")
     if facts.settings.compliance_policy:
         yield _text("COMPLIANCE_POLICY", facts.settings.compliance_policy)
@@ -69,15 +77,16 @@ def _mesh(facts: Facts, role: Role) -> Iterator[JsonMap]:
     labelled_name = facts.labels.get("service.istio.io/workload-name", "") if sidecar else ""
     trust_domain = mesh.trust_domain or values.trust_domain
     yield _text("ISTIO_META_CLUSTER_ID", values.cluster_name or "Kubernetes")
-    yield _field("ISTIO_META_NODE_NAME", "spec.nodeName")
-    yield _text("ISTIO_META_INTERCEPTION_MODE", annotated_mode or facts.config.interception_mode)
+    yield from_field("ISTIO_META_NODE_NAME", "spec.nodeName")
+    if role is not Role.GRPC:
+        yield _text("ISTIO_META_INTERCEPTION_MODE", annotated_mode or facts.config.interception_mode)
     if values.network:
         yield _text("ISTIO_META_NETWORK", values.network)
     if name := labelled_name or owner.name:
         yield _text("ISTIO_META_WORKLOAD_NAME", name)
     if owner.path:
         yield _text("ISTIO_META_OWNER", owner.path)
-    if BOOTSTRAP_OVERRIDE in facts.annotations:
+    if BOOTSTRAP_OVERRIDE in facts.annotations and role is not Role.GRPC:
         yield _text("ISTIO_BOOTSTRAP_OVERRIDE", "/etc/istio/custom-bootstrap/custom_bootstrap.json")
     if mesh_id := values.mesh_id or trust_domain:
         yield _text("ISTIO_META_MESH_ID", mesh_id)
@@ -85,36 +94,20 @@ def _mesh(facts: Facts, role: Role) -> Iterator[JsonMap]:
         yield _text("TRUST_DOMAIN", trust_domain)
     if sidecar and values.tracer == "datadog":
         for name, value in sorted(_json_annotation(facts, "apm.datadoghq.com/env").items()):
-            yield _text(name, str(value))
+            yield _text(name, value if isinstance(value, str) else compact_json("", value))
     if sidecar and mesh.otel_semantic_conventions:
-        yield _text("OTEL_RESOURCE_ATTRIBUTES", ",".join(_otel_attributes(facts)))
+        found = attributes(facts.annotations, facts.labels, pods.containers(facts.pod), owner.namespace)
+        yield _text("OTEL_RESOURCE_ATTRIBUTES", found)
     yield from proxy_metadata(facts)
+    if role is Role.GRPC:
+        yield _text("ISTIO_META_DNS_CAPTURE", "false")
+        yield _text("DISABLE_ENVOY", "true")
 
 
 def _ports(facts: Facts) -> str:
     ports = [port for container in pods.containers(facts.pod) for port in container.get("ports") or ()]
     lines = [f"    {',' if place else ''}{compact_json('ports', port)}" for place, port in enumerate(ports)]
     return "\n".join(["[", *lines, "]"])
-
-
-def _otel_attributes(facts: Facts) -> Iterator[str]:
-    prefix = "resource.opentelemetry.io/"
-    containers = pods.containers(facts.pod)
-    if namespace := facts.annotations.get(prefix + "service.namespace") or facts.owner.namespace:
-        yield f"service.namespace={namespace}"
-    version = facts.annotations.get(prefix + "service.version") or facts.labels.get("app.kubernetes.io/version")
-    if version or (len(containers) == 1 and (version := _image_version(containers[0].get("image") or ""))):
-        yield f"service.version={version}"
-    first = containers[0].get("name", "") if containers else ""
-    instance = facts.annotations.get(prefix + "service.instance.id")
-    yield f"service.instance.id={instance or f'{facts.owner.namespace}.$(POD_NAME).{first}'}"
-
-
-def _image_version(image: str) -> str:
-    """Tag and digest of an image, as far as it has them."""
-    name, _, digest = image.partition("@")
-    tag = name.rpartition("/")[2].partition(":")[2]
-    return "@".join(part for part in (tag, digest) if part)
 
 
 def _json_annotation(facts: Facts, name: str) -> JsonMap:
@@ -136,7 +129,8 @@ def _text(name: str, value: str) -> JsonMap:
     return {"name": name, "value": value}
 
 
-def _field(name: str, path: str) -> JsonMap:
+def from_field(name: str, path: str) -> JsonMap:
+    """An entry that has the value of a field of the pod."""
     return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
 
 

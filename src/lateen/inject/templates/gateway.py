@@ -9,6 +9,7 @@ from lateen.inject.templates.metadata import (
     annotations,
     canonical_name,
     canonical_revision,
+    secrets,
 )
 from lateen.inject.templates.proxy import proxy, readiness
 from lateen.inject.templates.storage import volumes
@@ -20,13 +21,11 @@ def gateway(facts: Facts) -> JsonMap:
     container = proxy(facts, Role.GATEWAY)
     if values.lifecycle:
         container["lifecycle"] = dict(values.lifecycle)
-    container["readinessProbe"] = readiness(
-        values.readiness_initial_delay_seconds, values.readiness_period_seconds, values.readiness_failure_threshold
-    )
+    container["readinessProbe"] = readiness(facts)
     container["securityContext"] = {"runAsUser": settings.proxy_uid, "runAsGroup": settings.proxy_gid}
     # Lets the proxy listen on ports such as 80 without a capability.
     low_ports = {"sysctls": [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}]}
-    pod: JsonMap = {
+    return {
         "metadata": {
             "labels": {CANONICAL_NAME: canonical_name(facts), CANONICAL_REVISION: canonical_revision(facts)},
             "annotations": annotations(facts),
@@ -35,8 +34,6 @@ def gateway(facts: Facts) -> JsonMap:
             "securityContext": dict(values.gateway_security_context) or low_ports,
             "containers": [container],
             "volumes": volumes(facts, Role.GATEWAY),
+            **secrets(facts),
         },
     }
-    if secrets := values.image_pull_secrets:
-        pod["spec"]["imagePullSecrets"] = [{"name": name} for name in secrets]
-    return pod

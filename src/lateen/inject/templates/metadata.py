@@ -1,7 +1,8 @@
-"""Labels and annotations that templates write."""
+"""Labels, annotations and fields of the pod itself that templates write."""
 
 from lateen.inject import pods
 from lateen.inject.facts import Facts
+from lateen.inject.pods import JsonMap
 
 CANONICAL_NAME = "service.istio.io/canonical-name"
 CANONICAL_REVISION = "service.istio.io/canonical-revision"
@@ -18,6 +19,12 @@ def canonical_name(facts: Facts) -> str:
 def shortened(name: str) -> str:
     """A name cut to what a label can hold."""
     return name[:_LONGEST_LABEL].strip("-_.")
+
+
+def secrets(facts: Facts) -> JsonMap:
+    """The pod's `imagePullSecrets`, if there are any."""
+    names = facts.values.image_pull_secrets
+    return {"imagePullSecrets": [{"name": name} for name in names]} if names else {}
 
 
 def canonical_revision(facts: Facts) -> str:

@@ -2,23 +2,24 @@
 
 import json
 
-_NAME, _NAMESPACE = "istio-cni", "default"
-_LISTED = f"{_NAMESPACE}/{_NAME}"
+ISTIO_NETWORK = "default/istio-cni"
 
 
-def networks(existing: str) -> str:
-    """The list with Istio's network in it, in whichever of the two notations it is written; else left as it is."""
+def networks(existing: str, network: str = ISTIO_NETWORK) -> str:
+    """The list with a network in it, in whichever of the two notations it is written; else left as it is."""
     text = existing.strip()
     if not text:
-        return _LISTED
+        return network
     if "]" not in text:
-        return existing if _LISTED in [item.strip() for item in text.split(",")] else f"{existing}, {_LISTED}"
+        return existing if network in [item.strip() for item in text.split(",")] else f"{existing}, {network}"
+    namespace, slash, name = network.rpartition("/")
     try:
         listed = json.loads(text)
     except ValueError:
         return existing
-    named = {(item.get("namespace"), item.get("name")) for item in listed if isinstance(item, dict)}
-    if (_NAMESPACE, _NAME) in named:
+    named = [(item.get("namespace", ""), item.get("name")) for item in listed if isinstance(item, dict)]
+    if (namespace, name) in named:
         return existing
     before, bracket, after = existing.rpartition("]")
-    return f'{before}, {{"name": "{_NAME}", "namespace": "{_NAMESPACE}"}}{bracket}{after}'
+    place = f', "namespace": "{namespace}"' if slash else ""
+    return f'{before}, {{"name": "{name}"{place}}}{bracket}{after}'

@@ -11,10 +11,12 @@ from lateen.inject.templates.storage import mounts
 
 _REQUESTS = {"cpu": "sidecar.istio.io/proxyCPU", "memory": "sidecar.istio.io/proxyMemory"}
 _LIMITS = {"cpu": "sidecar.istio.io/proxyCPULimit", "memory": "sidecar.istio.io/proxyMemoryLimit"}
+_READINESS = "readiness.status.sidecar.istio.io/"
+_HEALTH_PORT = 15021
 
 
 def proxy(facts: Facts, role: Role) -> JsonMap:
-    """The container as both templates have it; each adds its own fields."""
+    """The container as the templates have it; each adds its own fields."""
     container: JsonMap = {
         "name": PROXY,
         "image": proxy_image(facts.values, facts.config, facts.annotations),
@@ -35,7 +37,7 @@ def arguments(facts: Facts, role: Role) -> list[str]:
     component_level = annotations.get("sidecar.istio.io/componentLogLevel", values.component_log_level)
     found = [
         "proxy",
-        role.value,
+        "router" if role is Role.GATEWAY else "sidecar",
         "--domain",
         f"$(POD_NAMESPACE).svc.{values.cluster_domain}",
         f"--proxyLogLevel={level}",
@@ -60,14 +62,27 @@ def resources(facts: Facts) -> JsonMap:
     return default
 
 
-def readiness(initial_delay: str | int, period: str | int, failures: str | int) -> JsonMap:
-    """The probe that the agent answers on Envoy's behalf."""
-    return _probe(15021, int(initial_delay), int(period), int(failures))
+def readiness(facts: Facts) -> JsonMap:
+    """The probe that Envoy answers, by the settings alone."""
+    values = facts.values
+    delay, period = values.readiness_initial_delay_seconds, values.readiness_period_seconds
+    return _probe(_HEALTH_PORT, delay, period, values.readiness_failure_threshold)
+
+
+def annotated_readiness(facts: Facts, port: int = _HEALTH_PORT) -> JsonMap:
+    """The probe by the pod's annotations, else by the settings."""
+    values, stated = facts.values, facts.annotations.get
+    return _probe(
+        port,
+        int(stated(_READINESS + "initialDelaySeconds", values.readiness_initial_delay_seconds)),
+        int(stated(_READINESS + "periodSeconds", values.readiness_period_seconds)),
+        int(stated(_READINESS + "failureThreshold", values.readiness_failure_threshold)),
+    )
 
 
 def startup(facts: Facts) -> JsonMap:
     """The probe that covers the time until the first configuration has arrived."""
-    return _probe(15021, 0, 1, facts.values.startup_failure_threshold)
+    return _probe(_HEALTH_PORT, 0, 1, facts.values.startup_failure_threshold)
 
 
 def _probe(port: int, initial_delay: int, period: int, failures: int) -> JsonMap:

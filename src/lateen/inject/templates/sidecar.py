@@ -10,13 +10,12 @@ from lateen.inject.templates.metadata import (
     annotations,
     canonical_name,
     canonical_revision,
+    secrets,
     shortened,
 )
 from lateen.inject.templates.multus import networks
-from lateen.inject.templates.proxy import proxy, readiness, resources, startup
+from lateen.inject.templates.proxy import annotated_readiness, proxy, resources, startup
 from lateen.inject.templates.storage import volumes
-
-_READINESS = "readiness.status.sidecar.istio.io/"
 
 
 def sidecar(facts: Facts) -> JsonMap:
@@ -24,13 +23,10 @@ def sidecar(facts: Facts) -> JsonMap:
     intercepting = [_init_container(facts)] if facts.mode != "NONE" else []
     own = _proxy(facts)
     places = {"initContainers": [*intercepting, own]} if facts.native else _classic(intercepting, own)
-    pod: JsonMap = {
+    return {
         "metadata": {"labels": _labels(facts), "annotations": _annotations(facts)},
-        "spec": {**places, "volumes": volumes(facts, Role.SIDECAR)},
+        "spec": {**places, "volumes": volumes(facts, Role.SIDECAR), **secrets(facts)},
     }
-    if secrets := facts.values.image_pull_secrets:
-        pod["spec"]["imagePullSecrets"] = [{"name": name} for name in secrets]
-    return pod
 
 
 def _classic(intercepting: list[JsonMap], own: JsonMap) -> JsonMap:
@@ -107,14 +103,9 @@ def _proxy(facts: Facts) -> JsonMap:
     if lifecycle := _lifecycle(facts):
         container["lifecycle"] = lifecycle
     if facts.status_port != "0":
-        values, stated = facts.values, facts.annotations.get
-        if values.startup_probe:
+        if facts.values.startup_probe:
             container["startupProbe"] = startup(facts)
-        container["readinessProbe"] = readiness(
-            stated(_READINESS + "initialDelaySeconds", values.readiness_initial_delay_seconds),
-            stated(_READINESS + "periodSeconds", values.readiness_period_seconds),
-            stated(_READINESS + "failureThreshold", values.readiness_failure_threshold),
-        )
+        container["readinessProbe"] = annotated_readiness(facts)
     container["securityContext"] = _security(facts)
     container["resources"] = resources(facts)
     return container

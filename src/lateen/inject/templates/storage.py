@@ -9,7 +9,7 @@ from lateen.inject.pods import JsonMap
 from lateen.inject.templates.environment import BOOTSTRAP_OVERRIDE, Role, json_object
 
 _USER_VOLUME = "sidecar.istio.io/userVolume"
-_USER_MOUNT = "sidecar.istio.io/userVolumeMount"
+USER_MOUNT = "sidecar.istio.io/userVolumeMount"
 _GKE = "GkeWorkloadCertificate"
 
 
@@ -17,60 +17,70 @@ def mounts(facts: Facts, role: Role) -> list[JsonMap]:
     """The proxy's volume mounts."""
     values = facts.values
     found = [_mount("/var/run/secrets/workload-spiffe-uds", "workload-socket")]
-    found.append(_mount("/var/run/secrets/credential-uds", "credential-socket"))
-    credentials = "/var/run/secrets/workload-spiffe-credentials"
-    if values.ca_name == _GKE:
-        found.append(_mount(credentials, "gke-workload-certificate", read_only=True))
-    else:
-        found.append(_mount(credentials, "workload-certs"))
+    if role is not Role.GRPC:
+        found.append(_mount("/var/run/secrets/credential-uds", "credential-socket"))
+    found.append(credentials(facts))
     if values.certificate_provider == "istiod":
         found.append(_mount("/var/run/secrets/istio", "istiod-ca-cert"))
         if role is Role.SIDECAR:
             found.append(_mount("/var/run/secrets/istio/crl", "istio-ca-crl"))
     found.append(_mount("/var/lib/istio/data", "istio-data"))
-    if BOOTSTRAP_OVERRIDE in facts.annotations:
+    if BOOTSTRAP_OVERRIDE in facts.annotations and role is not Role.GRPC:
         found.append(_mount("/etc/istio/custom-bootstrap", "custom-bootstrap-volume"))
-    found.append(_mount("/etc/istio/proxy", "istio-envoy"))
+    found.append(_mount("/etc/istio/proxy", _proxy_files(role)))
     if values.certificate_provider:
         found.append(_mount("/var/run/secrets/tokens", "istio-token"))
     if values.mount_mtls_certs:
         found.append(_mount("/etc/certs/", "istio-certs", read_only=True))
     found.append(_mount("/etc/istio/pod", "istio-podinfo"))
-    if role is Role.SIDECAR:
-        if certificates := _lightstep_certificates(facts):
-            directory = certificates.rpartition("/")[0] + "/"
-            found.append(_mount(directory, "lightstep-certs", read_only=True))
-        found += [{"name": name, **mount} for name, mount in _user_objects(facts, _USER_MOUNT)]
+    if role is Role.SIDECAR and (certificates := _lightstep_certificates(facts)):
+        directory = certificates.rpartition("/")[0] + "/"
+        found.append(_mount(directory, "lightstep-certs", read_only=True))
+    if role is not Role.GATEWAY:
+        found += [{"name": name, **mount} for name, mount in _user_objects(facts, USER_MOUNT)]
     return found
+
+
+def credentials(facts: Facts) -> JsonMap:
+    """The mount of the workload's certificate."""
+    path = "/var/run/secrets/workload-spiffe-credentials"
+    if facts.values.ca_name == _GKE:
+        return _mount(path, "gke-workload-certificate", read_only=True)
+    return _mount(path, "workload-certs")
 
 
 def volumes(facts: Facts, role: Role) -> list[JsonMap]:
     """The volumes that the pod gets."""
     values = facts.values
-    # The sidecar template writes these sources as null, which the API then fills in.
-    empty: JsonMap | None = None if role is Role.SIDECAR else {}
-    found: list[JsonMap] = [
-        {"name": "workload-socket", "emptyDir": None},
-        {"name": "credential-socket", "emptyDir": empty},
-    ]
+    # Only the gateway's template writes these sources as empty; the others' are null, which the API then fills in.
+    empty: JsonMap | None = {} if role is Role.GATEWAY else None
+    found: list[JsonMap] = [{"name": "workload-socket", "emptyDir": None}]
+    if role is not Role.GRPC:
+        found.append({"name": "credential-socket", "emptyDir": empty})
     if values.ca_name == _GKE:
         driver = {"driver": "workloadcertificates.security.cloud.google.com"}
         found.append({"name": "gke-workload-certificate", "csi": driver})
     else:
         found.append({"name": "workload-certs", "emptyDir": empty})
-    if name := facts.annotations.get(BOOTSTRAP_OVERRIDE):
+    if BOOTSTRAP_OVERRIDE in facts.annotations:
+        name = facts.annotations[BOOTSTRAP_OVERRIDE]
         found.append({"name": "custom-bootstrap-volume", "configMap": {"name": name}})
-    found += [{"name": "istio-envoy", "emptyDir": {"medium": "Memory"}}, {"name": "istio-data", "emptyDir": {}}]
+    found += [{"name": _proxy_files(role), "emptyDir": {"medium": "Memory"}}, {"name": "istio-data", "emptyDir": {}}]
     found.append({"name": "istio-podinfo", "downwardAPI": {"items": [_pod_info("labels"), _pod_info("annotations")]}})
     found += _identity_volumes(facts, role)
     if values.mount_mtls_certs:
         account = facts.pod.get("spec", {}).get("serviceAccountName") or "default"
         found.append({"name": "istio-certs", "secret": {"secretName": f"istio.{account}", "optional": True}})
-    if role is Role.SIDECAR:
+    if role is not Role.GATEWAY:
         found += [{"name": name, **source} for name, source in _user_objects(facts, _USER_VOLUME)]
-        if _lightstep_certificates(facts):
-            found.append({"name": "lightstep-certs", "secret": {"secretName": "lightstep.cacert", "optional": True}})
+    if role is Role.SIDECAR and _lightstep_certificates(facts):
+        found.append({"name": "lightstep-certs", "secret": {"secretName": "lightstep.cacert", "optional": True}})
     return found
+
+
+def _proxy_files(role: Role) -> str:
+    """The volume of what the agent writes for its proxy, or for the application's gRPC library."""
+    return "istio-xds" if role is Role.GRPC else "istio-envoy"
 
 
 def _identity_volumes(facts: Facts, role: Role) -> Iterator[JsonMap]:
