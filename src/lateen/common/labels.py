@@ -1,6 +1,7 @@
 """Labels and the selectors that match them."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -22,3 +23,29 @@ class Selector(msgspec.Struct, frozen=True, cache_hash=True, order=True):
 
     def __str__(self) -> str:
         return ",".join(f"{key}={value}" for key, value in self.items)
+
+
+def meets(selector: Mapping[str, Any], labels: Labels) -> bool:
+    """Whether labels meet a selector in the API's shape: all of `matchLabels` and of `matchExpressions`.
+
+    An empty selector is met by all labels, an expression whose operator is not understood by none.
+    """
+    wanted, expressions = selector.get("matchLabels") or {}, selector.get("matchExpressions") or ()
+    return all(labels.get(key) == value for key, value in wanted.items()) and all(
+        _holds(expression, labels) for expression in expressions
+    )
+
+
+def _holds(expression: Mapping[str, Any], labels: Labels) -> bool:
+    key, values = str(expression.get("key")), expression.get("values") or ()
+    match expression.get("operator"):
+        case "In":
+            return key in labels and labels[key] in values
+        case "NotIn":
+            return labels.get(key) not in values
+        case "Exists":
+            return key in labels
+        case "DoesNotExist":
+            return key not in labels
+        case _:
+            return False
