@@ -190,11 +190,12 @@ class MessageType(Enum):
     VersionLabelMissing = "LTN0009", Level.INFO, "the pods of a workload have no version label"
     MissingSidecar = "LTN0010", Level.WARNING, "a pod that runs has no sidecar, though it would be given one now"
     UnwantedSidecar = "LTN0011", Level.WARNING, "a pod has a sidecar, though it or its namespace asks for none"
-    StaleSidecar = "LTN0012", Level.WARNING, "a manifest carries a sidecar that another injector made"
+    StaleSidecar = "LTN0012", Level.WARNING, "a sidecar is not the one that would be injected now"
     WorkloadOutsideMesh = "LTN0013", Level.INFO, "the pods of a workload are not injected"
     HostNetwork = "LTN0014", Level.WARNING, "the pods of a workload use the host's network and cannot have a sidecar"
     ApplicationGroup = "LTN0015", Level.WARNING, "an application runs with the group of the proxy, 1337"
     MissingCapability = "LTN0016", Level.WARNING, "the init container may not program traffic interception"
+    MisspeltKind = "LTN0017", Level.WARNING, "an object of a kind that does not exist and is nearly one that does"
 
 
 BY_CODE: Final = {each.code: each for each in MessageType}

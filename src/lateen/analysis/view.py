@@ -9,7 +9,8 @@ import msgspec
 from lateen.analysis.resources import Resource, at, texts
 from lateen.analysis.workloads import POD, WORKLOADS, Kind, Workload, is_owned
 from lateen.common.labels import Labels
-from lateen.config.objects import ObjectRef
+from lateen.config.documents import Malformed, parse
+from lateen.config.objects import ObjectRef, Origin
 from lateen.inject.policy import NAMESPACE_INJECTION, SYSTEM_NAMESPACES
 from lateen.inject.settings import Values
 
@@ -18,7 +19,7 @@ _Label = tuple[str, str, str]
 
 INJECTOR: Final = "istio-sidecar-injector"
 MESH_NETWORKS: Final = ("", "MeshNetworks")
-"""No kind of the API: whoever makes a view adds the settings as an object of this kind."""
+"""No kind of the API: the settings of networks as an object."""
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,6 +113,25 @@ class View:
             return stated
         switch = self.namespace_labels(workload.resource.namespace).get(NAMESPACE_INJECTION)
         return switch == "enabled" or (switch is None and self.inject_by_default)
+
+    @cached_property
+    def mesh_config(self) -> Mapping[str, Any]:
+        """MeshConfig in JSON shape: what is known besides the objects, else the text in the ConfigMap."""
+        return self.around.mesh or next((raw for _, raw in self._settings("mesh")), {})
+
+    @cached_property
+    def mesh_networks(self) -> Sequence[Resource]:
+        """MeshNetworks: objects of that kind, else the text in the ConfigMap."""
+        ref = ObjectRef(*MESH_NETWORKS, self.around.istio_namespace, MESH_NETWORKS[1].lower())
+        written = (Resource(ref=ref, raw=raw, origin=place) for place, raw in self._settings("meshNetworks"))
+        return self.all(MESH_NETWORKS) or list(written)
+
+    def _settings(self, key: str) -> Iterator[tuple[Origin | None, Mapping[str, Any]]]:
+        """What the mesh's ConfigMap has under a key, and where; nothing that cannot be read."""
+        config_map = self.get(("", "ConfigMap"), self.around.istio_namespace, "istio")
+        documents = parse(texts(config_map.raw, "data").get(key, "")) if config_map else ()
+        if config_map is not None and not isinstance(documents, Malformed):
+            yield from ((config_map.place(("data", key)), document.raw) for document in documents)
 
     @cached_property
     def inject_by_default(self) -> bool:

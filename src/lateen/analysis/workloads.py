@@ -54,6 +54,11 @@ class Workload(msgspec.Struct, frozen=True, eq=False):
         return self.resource.ref.group, self.resource.ref.kind
 
     @property
+    def title(self) -> str:
+        """Kind and name, for messages."""
+        return f"{self.resource.ref.kind} {self.resource.name}"
+
+    @property
     def spec(self) -> JsonMap:
         return mapping(self.pod, "spec")
 

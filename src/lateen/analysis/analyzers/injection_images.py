@@ -37,7 +37,7 @@ def differs_from_the_injector(view: View) -> Iterator[Message]:
         if namespace.name in stale:
             text = (
                 f"the proxy of {', '.join(sorted(stale[namespace.name]))} is another image than the injector gives "
-                "now, so it may not understand what it is sent; restart the workloads, so that their pods are injected anew"
+                "now, so it may not understand what it is sent; restart the workloads, so that their pods are made anew"
             )
             kind = MessageType.PodsIstioProxyImageMismatchInNamespace
             yield Message(kind, namespace, ("metadata", "name"), text)
@@ -60,7 +60,7 @@ def _image_type(view: View, pod: Workload) -> str:
     """Of the ProxyConfig in force, lowest to highest: the mesh's, resources of the root and the pod's namespace, the
     pod's annotation, resources that select the pod. Source: Istio, `effective ProxyConfig`.
     """
-    config = ProxyConfig(DEFAULTS).over(known_fields(mapping(view.around.mesh, "defaultConfig")))
+    config = ProxyConfig(DEFAULTS).over(known_fields(mapping(view.mesh_config, "defaultConfig")))
     for namespace in (view.around.istio_namespace, pod.resource.namespace):
         config = _with_resources(view, config, namespace, None)
     try:

@@ -6,7 +6,7 @@ from typing import Final
 from lateen.analysis.analyzer import Message
 from lateen.analysis.catalogue import MessageType
 from lateen.analysis.resources import each, mapping
-from lateen.analysis.view import MESH_NETWORKS, View
+from lateen.analysis.view import View
 
 _REGISTRIES: Final = ("Mock", "Kubernetes", "External")
 
@@ -17,7 +17,7 @@ def registries(view: View) -> Iterator[Message]:
     for secret in view.all(("", "Secret")):
         if secret.labels.get("istio/multiCluster") == "true":
             known |= {*mapping(secret.raw, "data"), *mapping(secret.raw, "stringData")}
-    for networks in view.all(MESH_NETWORKS):
+    for networks in view.mesh_networks:
         for name, network in mapping(networks.raw, "networks").items():
             for inner, endpoint in each(network, "endpoints"):
                 registry = endpoint.get("fromRegistry")

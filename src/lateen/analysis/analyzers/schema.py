@@ -1,4 +1,4 @@
-"""Objects that are refused as they are written."""
+"""Objects that are refused as they are written, or of a kind that is not there."""
 
 from collections.abc import Callable, Iterator
 
@@ -6,6 +6,7 @@ from lateen.analysis.analyzer import Message
 from lateen.analysis.catalogue import MessageType
 from lateen.analysis.view import View
 from lateen.analysis.workloads import Kind
+from lateen.config.decode import UnknownKind, similar_kind
 from lateen.config.problems import render
 
 
@@ -20,3 +21,14 @@ def validation(kind: Kind) -> Callable[[View], Iterator[Message]]:
                 yield Message(MessageType.SchemaValidationError, resource, problem.path, text)
 
     return refused
+
+
+def kinds(view: View) -> Iterator[Message]:
+    """Kinds that nobody reads and that are nearly one of the mesh's: most likely a typing mistake."""
+    for kind in view.kinds():
+        first, *_ = view.all(kind)
+        near = similar_kind(UnknownKind(first.ref, str(first.raw.get("apiVersion"))))
+        if near is not None and near != kind[1]:
+            for resource in view.all(kind):
+                text = f"there is no kind `{kind[1]}` in {kind[0] or 'v1'}, so it has no effect; did you mean `{near}`?"
+                yield Message(MessageType.MisspeltKind, resource, ("kind",), text)

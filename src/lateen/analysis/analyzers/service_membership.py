@@ -24,8 +24,8 @@ def conflicting_ports(view: View) -> Iterator[Message]:
             protocols = sorted({str(port.get("protocol") or "TCP") for _, port in found})
             if len(protocols) > 1:
                 text = (
-                    f"port {number} is {' and '.join(protocols)} by the Services {_names(found)} of Deployment "
-                    f"{deployment.resource.name}: only one of them is obeyed; give each protocol a port of its own"
+                    f"port {number} is {' and '.join(protocols)} by the Services {_names(found)} of "
+                    f"{deployment.title}: only one of them is obeyed; give each protocol a port of its own"
                 )
                 kind = MessageType.DeploymentAssociatedToMultipleServices
                 yield Message(kind, deployment.resource, path, text)
@@ -64,29 +64,30 @@ def membership(view: View) -> Iterator[Message]:
         if workload.kind not in SERVING or is_control_plane(workload.resource.labels):
             continue
         services = list(view.services_of(workload))
-        resource, path = workload.resource, workload.field("metadata", "labels")
         if not services:
             text = (
-                f"no Service of namespace {resource.namespace} selects the pods of {resource.ref.kind} "
-                f"{resource.name}: they have no name in the mesh, nobody can route to them, and what reaches them is "
-                "plain TCP; add a Service that selects their labels"
+                f"{workload.title} belongs to no Service: it has no name in the mesh, nobody can route to it, and what "
+                "reaches it is plain TCP; add a Service whose selector meets the labels of its pods"
             )
-            yield Message(MessageType.PodWithoutService, resource, path, text)
+            yield _about_labels(MessageType.PodWithoutService, workload, text)
         elif len(services) > 1:
             yield _several(workload, services)
 
 
 def _several(workload: Workload, services: list[Resource]) -> Message:
-    resource, path = workload.resource, workload.field("metadata", "labels")
-    told = f"pods of {resource.ref.kind} {resource.name} belong to the Services {_joined(services)}"
+    told = f"{workload.title} belongs to the Services {_joined(services)}"
     if len({_shape(service) for service in services}) == 1:
-        text = f"{told}, which agree: requests under each name reach them, and metrics count them under one of them"
-        return Message(MessageType.PodInSeveralServices, resource, path, text)
+        text = f"{told}, which agree: requests under each name reach it; it needs no change if that is meant"
+        return _about_labels(MessageType.PodInSeveralServices, workload, text)
     text = (
         f"{told}, whose ports or protocols differ: rules and metrics of one do not hold for requests under the name of "
         "another; put all ports into one Service, or let their selectors tell the pods apart"
     )
-    return Message(MessageType.PodInConflictingServices, resource, path, text)
+    return _about_labels(MessageType.PodInConflictingServices, workload, text)
+
+
+def _about_labels(kind: MessageType, workload: Workload, text: str) -> Message:
+    return Message(kind, workload.resource, workload.field("metadata", "labels"), text)
 
 
 def _shape(service: Resource) -> frozenset[tuple[str, str]]:

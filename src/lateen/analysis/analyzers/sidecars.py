@@ -8,7 +8,7 @@ from lateen.analysis.analyzers.injection_images import AUTO
 from lateen.analysis.catalogue import MessageType
 from lateen.analysis.resources import at, mapping
 from lateen.analysis.view import View
-from lateen.analysis.workloads import Workload, is_control_plane, is_owned
+from lateen.analysis.workloads import Workload, is_control_plane
 from lateen.config.problems import Path
 from lateen.inject import policy
 from lateen.inject.pods import INIT
@@ -16,6 +16,8 @@ from lateen.inject.policy import Decision
 from lateen.inject.settings import Settings
 
 _IMAGE: Final = "sidecar.istio.io/proxyImage"
+_STATUS: Final = "sidecar.istio.io/status"
+"""Written by an injector: what it lists is replaced when the pod is injected again."""
 _ENFORCED: Final = "pod-security.kubernetes.io/enforce"
 _CAPABILITY: Final = "NET_ADMIN"
 _OUTSIDE: Final = "its traffic passes no proxy: no routing by its own rules, no mutual TLS, no policies"
@@ -33,69 +35,73 @@ def decision(view: View, workload: Workload) -> Decision:
 
 
 def presence(view: View) -> Iterator[Message]:
-    """Workloads by what is written, pods that a workload made by what they have."""
+    """Workloads by what is written, pods that run by what they have."""
     for workload in view.workloads:
         if not workload.is_only_a_proxy and not is_control_plane(workload.resource.labels):
-            yield from _of_workload(view, workload)
+            yield from _as_written(view, workload)
     for pod in view.pods:
-        runs = at(pod.resource.raw, "status", "phase") == "Running"
-        if runs and is_owned(pod.resource) and pod.proxy is None and decision(view, pod).inject:
-            yield _missing(pod)
+        if at(pod.resource.raw, "status", "phase") == "Running" and not pod.is_only_a_proxy:
+            yield from _as_it_runs(view, pod)
 
 
-def _of_workload(view: View, workload: Workload) -> Iterator[Message]:
+def _as_it_runs(view: View, pod: Workload) -> Iterator[Message]:
+    if pod.proxy is None and decision(view, pod).inject:
+        text = (
+            f"pod {pod.resource.name} runs without a sidecar, though it would be given one now: {_OUTSIDE}; delete it, "
+            "so that it is made anew"
+        )
+        yield Message(MessageType.MissingSidecar, pod.resource, ("metadata", "name"), text)
+    elif pod.proxy is not None and _is_of_another_make(view, pod, str(pod.proxy[1]["image"])):
+        text = (
+            f"the sidecar of pod {pod.resource.name} is {pod.proxy[1]['image']}, and a pod made now would have "
+            f"{view.around.proxy_image}: it may not understand what it is sent; delete it, so that it is made anew"
+        )
+        yield Message(MessageType.StaleSidecar, pod.resource, (*pod.proxy[0], "image"), text)
+
+
+def _is_of_another_make(view: View, workload: Workload, image: str) -> bool:
+    """Variants of the injector's image, such as `-distroless`, are of its make.
+
+    Where the injector's own values are among the objects, `injection.ImageAnalyzer` says it.
+    """
+    wanted = view.around.proxy_image if view.injector_values("") is None else ""
+    stated = image == AUTO or _IMAGE in workload.annotations
+    return bool(wanted) and not stated and image != wanted and not image.startswith(f"{wanted}-")
+
+
+def _as_written(view: View, workload: Workload) -> Iterator[Message]:
     resource = workload.resource
     decided = decision(view, workload)
-    said = f"pods of {resource.ref.kind} {resource.name}" if workload.path else f"pod {resource.name}"
     if workload.uses_host_network:
         text = (
-            f"{said} use the host's network, where interception would catch the whole machine's traffic, so they get "
-            f"no sidecar: {_OUTSIDE}; remove hostNetwork, or label them {policy.INJECT}=false to say that this is meant"
+            f"{workload.title} uses the host's network, where interception would catch the whole machine's traffic, so "
+            f"it gets no sidecar: {_OUTSIDE}; remove hostNetwork, or label its pods {policy.INJECT}=false to say that "
+            "this is meant"
         )
         if workload.labels.get(policy.INJECT) != "false":
             yield Message(MessageType.HostNetwork, resource, workload.field("spec", "hostNetwork"), text)
     elif workload.proxy is None and not decided.inject:
         text = (
-            f"{said} are not injected ({decided.reason}): {_OUTSIDE}; let them ask for injection if that is not meant"
+            f"{workload.title} is not injected ({decided.reason}): {_OUTSIDE}; if that is not meant, let it ask for "
+            "injection"
         )
-        yield Message(MessageType.WorkloadOutsideMesh, resource, _reason_path(workload), text)
-    elif workload.proxy is None and at(resource.raw, "status", "phase") == "Running":
-        yield _missing(workload)
-    elif workload.proxy is not None:
-        yield from _written_sidecar(view, workload, decided, *workload.proxy[0], image=str(workload.proxy[1]["image"]))
-
-
-def _missing(pod: Workload) -> Message:
-    text = (
-        f"pod {pod.resource.name} runs without a sidecar, though it would be given one now: {_OUTSIDE}; delete it, so "
-        "that it is made anew"
-    )
-    return Message(MessageType.MissingSidecar, pod.resource, ("metadata", "name"), text)
-
-
-def _reason_path(workload: Workload) -> Path:
-    return workload.field("metadata", "labels", policy.INJECT)
-
-
-def _written_sidecar(
-    view: View, workload: Workload, decided: Decision, *path: str | int, image: str
-) -> Iterator[Message]:
-    resource = workload.resource
-    if not decided.inject:
+        path = workload.field("metadata", "labels", policy.INJECT)
+        yield Message(MessageType.WorkloadOutsideMesh, resource, path, text)
+    elif workload.proxy is not None and not decided.inject:
         text = (
-            f"{resource.ref.kind} {resource.name} is written with a sidecar, though {decided.reason}: traffic is "
+            f"{workload.title} is written with a sidecar, though {decided.reason}: traffic is "
             "intercepted all the same; remove istio-proxy and istio-init from it, or let it ask for injection"
         )
-        yield Message(MessageType.UnwantedSidecar, resource, path, text)
-    elif is_owned(resource) or image == AUTO or _IMAGE in workload.annotations:
-        return
-    elif view.around.proxy_image and image != view.around.proxy_image and workload.path:
-        text = (
-            f"the sidecar of {resource.ref.kind} {resource.name} was made by another injector: its image is {image}, "
-            f"that of this mesh {view.around.proxy_image}; remove istio-proxy and istio-init, so that it is injected "
-            f"anew, or state the image in the annotation {_IMAGE}"
-        )
-        yield Message(MessageType.StaleSidecar, resource, (*path, "image"), text)
+        yield Message(MessageType.UnwantedSidecar, resource, workload.proxy[0], text)
+    elif workload.proxy is not None and _STATUS not in workload.annotations:
+        path, container = workload.proxy
+        if workload.path and _is_of_another_make(view, workload, container["image"]):
+            text = (
+                f"the sidecar of {workload.title} is written with the image {container['image']}, "
+                f"which stays when it is injected, though the mesh has {view.around.proxy_image} now: it may not "
+                "understand what it is sent; remove istio-proxy and istio-init, so that they are injected"
+            )
+            yield Message(MessageType.StaleSidecar, resource, (*path, "image"), text)
 
 
 def capabilities(view: View) -> Iterator[Message]:
@@ -126,7 +132,7 @@ def _init(workload: Workload, path: Path, context: object) -> Iterator[Message]:
     if at(context, "privileged") is True or _CAPABILITY in added or "ALL" in added:
         return
     text = (
-        f"{INIT} of {workload.resource.ref.kind} {workload.resource.name} does not ask for the capability "
+        f"{INIT} of {workload.title} does not ask for the capability "
         f"{_CAPABILITY}, so it may not program interception: it fails, and the pod does not start; add NET_ADMIN and "
         "NET_RAW under securityContext.capabilities.add"
     )
