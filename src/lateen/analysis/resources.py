@@ -1,6 +1,6 @@
 """Objects as analyzers see them: as written, typed where the mesh has a type, each with its place in a file."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -34,12 +34,28 @@ def texts(raw: Any, *path: str) -> Mapping[str, str]:
     return {key: value for key, value in mapping(raw, *path).items() if isinstance(value, str)}
 
 
+def items(raw: Any, *path: str) -> Sequence[Any]:
+    """The list at a path; an empty one where there is none."""
+    found = at(raw, *path)
+    return found if isinstance(found, list | tuple) else ()
+
+
 def each(raw: Any, *path: str) -> Iterator[tuple[Path, JsonMap]]:
     """The mappings in the list at a path, each with its own path from `raw`."""
-    found = at(raw, *path)
-    for position, item in enumerate(found if isinstance(found, list | tuple) else ()):
+    for position, item in enumerate(items(raw, *path)):
         if isinstance(item, Mapping):
             yield (*path, position), item
+
+
+def selector(raw: Any, *path: str) -> JsonMap:
+    """The label selector at a path, without what no selector can have."""
+    return {
+        "matchLabels": texts(raw, *path, "matchLabels"),
+        "matchExpressions": [
+            {**expression, "values": [value for value in items(expression, "values") if isinstance(value, str)]}
+            for _, expression in each(raw, *path, "matchExpressions")
+        ],
+    }
 
 
 class Resource(msgspec.Struct, frozen=True, eq=False, kw_only=True):

@@ -71,7 +71,7 @@ class View:
     def workloads(self) -> Sequence[Workload]:
         """What people wrote that pods come of: workloads and bare Pods, but not what one of them made."""
         made = (each for kind in WORKLOADS for each in self.all(kind))
-        return [Workload.of(each) for each in made if not is_owned(each)]
+        return [Workload.of(each) for each in made if not is_owned(each.raw)]
 
     def services_of(self, workload: Workload) -> Iterator[Resource]:
         """The Services of its namespace whose selector is not empty and meets its pods' labels."""
@@ -98,7 +98,7 @@ class View:
     @cached_property
     def _by_label(self) -> Mapping[_Label, Sequence[Workload]]:
         found: dict[_Label, list[Workload]] = {}
-        made = (pod for pod in self.pods if is_owned(pod.resource))
+        made = (pod for pod in self.pods if is_owned(pod.resource.raw))
         for workload in (*self.workloads, *made):
             for label in workload.labels.items():
                 found.setdefault((workload.resource.namespace, *label), []).append(workload)

@@ -105,9 +105,9 @@ class Workload(msgspec.Struct, frozen=True, eq=False):
         return (*self.path, *path)
 
 
-def is_owned(resource: Resource) -> bool:
+def is_owned(raw: JsonMap) -> bool:
     """Whether another object made it."""
-    return bool(at(resource.raw, "metadata", "ownerReferences"))
+    return bool(at(raw, "metadata", "ownerReferences"))
 
 
 def is_control_plane(labels: Mapping[str, str]) -> bool:

@@ -17,7 +17,7 @@ _OTHERS: Final = (PROXY, "istio-operator")
 
 def user(view: View) -> Iterator[Message]:
     """Source: Istio's `applicationUID.Analyzer`; all kinds of workload are read."""
-    made = (pod for pod in view.pods if is_owned(pod.resource))
+    made = (pod for pod in view.pods if is_owned(pod.resource.raw))
     for workload in (*view.workloads, *made):
         if (path := _field(workload, "runAsUser")) is not None:
             text = (

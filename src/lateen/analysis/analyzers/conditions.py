@@ -5,7 +5,7 @@ from typing import Final
 
 from lateen.analysis.analyzer import Message
 from lateen.analysis.catalogue import MessageType
-from lateen.analysis.resources import JsonMap, Resource
+from lateen.analysis.resources import JsonMap, Resource, each
 from lateen.analysis.view import View
 from lateen.analysis.workloads import Kind
 from lateen.config.problems import Path
@@ -38,8 +38,8 @@ def negative(view: View) -> Iterator[Message]:
 def _conditions(resource: Resource) -> Iterator[tuple[Path, JsonMap]]:
     yield from resource.each("status", "conditions")
     for path, parent in resource.each("status", "parents"):
-        for position, condition in enumerate(parent.get("conditions") or ()):
-            yield (*path, "conditions", position), condition
+        for inner, condition in each(parent, "conditions"):
+            yield (*path, *inner), condition
 
 
 def _is_negative(condition: JsonMap) -> bool:

@@ -5,7 +5,7 @@ from typing import Final
 
 from lateen.analysis.analyzer import Message
 from lateen.analysis.catalogue import MessageType
-from lateen.analysis.resources import mapping
+from lateen.analysis.resources import mapping, selector, texts
 from lateen.analysis.view import View
 from lateen.analysis.workloads import DEPLOYMENT, Workload
 from lateen.common.labels import Labels, meets
@@ -73,8 +73,8 @@ def _image_type(view: View, pod: Workload) -> str:
 def _with_resources(view: View, config: ProxyConfig, namespace: str, selected: Labels | None) -> ProxyConfig:
     """With the ProxyConfigs of a namespace over it: those that select the labels, or those without a selector."""
     for resource in view.all(("networking.istio.io", "ProxyConfig")):
-        selector = mapping(resource.spec, "selector")
-        fits = not selector if selected is None else bool(selector) and meets(selector, selected)
+        wanted = texts(resource.spec, "selector", "matchLabels")
+        fits = not wanted if selected is None else bool(wanted) and wanted.items() <= selected.items()
         if resource.namespace == namespace and fits and "image" in resource.spec:
             config = config.over({"image": resource.spec["image"]})
     return config
@@ -106,8 +106,8 @@ def _is_selected(view: View, workload: Workload) -> bool:
         return True
     namespace = view.namespace_labels(workload.resource.namespace)
     return any(
-        meets(mapping(webhook, "namespaceSelector"), namespace)
-        and meets(mapping(webhook, "objectSelector"), workload.labels)
+        meets(selector(webhook, "namespaceSelector"), namespace)
+        and meets(selector(webhook, "objectSelector"), workload.labels)
         for configuration in view.all(WEBHOOKS)
         for _, webhook in configuration.each("webhooks")
         if str(webhook.get("name")).endswith("istio.io")

@@ -8,11 +8,11 @@ from lateen.analysis.catalogue import MessageType
 from lateen.analysis.resources import JsonMap, Resource
 from lateen.analysis.view import View
 from lateen.analysis.workloads import is_control_plane, is_managed_gateway
-from lateen.common.hosts import covers, expand, service_hostname
+from lateen.common.hosts import Hostname, patterns_for, service_hostname
 from lateen.common.ports import RECOGNISED_PREFIXES, Protocol, ProtocolClass, class_of, declared_protocol
 from lateen.config.kinds.virtual_service import MESH_GATEWAY, VirtualService
 from lateen.config.problems import Path
-from lateen.model.http_rules import bound_to
+from lateen.model.http_rules import bound_to, hosts
 
 SERVICE: Final = ("", "Service")
 _WELL_KNOWN_TCP: Final = (25, 53, 3306, 27017)
@@ -68,10 +68,11 @@ def _is_conventional(service: Resource, port: JsonMap) -> bool:
 
 def plain_tcp(view: View) -> Iterator[Message]:
     """Ports that are plain TCP by a name that declares nothing, or though a VirtualService has HTTP rules for them."""
+    rules = _http_rules(view)
     for service in view.all(SERVICE):
         if _is_external(service) or is_managed_gateway(service.labels):
             continue
-        wasted = _without_effect(view, service)
+        wasted = _without_effect(service, rules)
         for path, port in service.each("spec", "ports"):
             if _declared(port) is None and port.get("port") != _HEALTH_PORT:
                 yield from _plain_tcp(service, path, port, wasted)
@@ -96,17 +97,20 @@ def _listed(names: list[str]) -> str:
     return f"{joined} {'has' if len(names) == 1 else 'have'}"
 
 
-def _without_effect(view: View, service: Resource) -> list[str]:
+def _http_rules(view: View) -> Mapping[Hostname, list[str]]:
+    """The VirtualServices that have HTTP rules for sidecars, by the hosts they name."""
+    found: dict[Hostname, list[str]] = {}
+    for each in view.all((VirtualService.GROUP, VirtualService.KIND)):
+        if isinstance(rules := each.object, VirtualService) and rules.spec.http and MESH_GATEWAY in bound_to(rules):
+            for host in hosts(rules):
+                found.setdefault(host, []).append(str(each.ref))
+    return found
+
+
+def _without_effect(service: Resource, rules: Mapping[Hostname, list[str]]) -> list[str]:
     """The VirtualServices with HTTP rules for a Service none of whose ports is served as HTTP."""
     declared = (_declared(port) for _, port in service.each("spec", "ports"))
     if any(each is not None and class_of(each) is ProtocolClass.HTTP for each in declared):
         return []
-    host = service_hostname(service.name, service.namespace)
-    return [
-        str(each.ref)
-        for each in view.all((VirtualService.GROUP, VirtualService.KIND))
-        if isinstance(found := each.object, VirtualService)
-        and found.spec.http
-        and MESH_GATEWAY in bound_to(found)
-        and any(covers(expand(name, each.namespace), host) for name in found.spec.hosts)
-    ]
+    patterns = patterns_for(service_hostname(service.name, service.namespace))
+    return [name for pattern in patterns for name in rules.get(pattern, ())]

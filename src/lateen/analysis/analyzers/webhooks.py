@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from lateen.analysis.analyzer import Message
 from lateen.analysis.catalogue import MessageType
-from lateen.analysis.resources import JsonMap, Resource, at, each, mapping
+from lateen.analysis.resources import JsonMap, Resource, at, mapping, selector
 from lateen.analysis.view import View
 from lateen.common.hosts import is_address
 from lateen.common.labels import Labels, meets
@@ -63,7 +63,7 @@ def _overlaps(found: list[_Webhook]) -> Iterator[Message]:
 
 
 def _selects(webhook: JsonMap, namespace: Labels, pod: Labels) -> bool:
-    return meets(mapping(webhook, "namespaceSelector"), namespace) and meets(mapping(webhook, "objectSelector"), pod)
+    return meets(selector(webhook, "namespaceSelector"), namespace) and meets(selector(webhook, "objectSelector"), pod)
 
 
 def _combinations(found: list[_Webhook]) -> Iterator[tuple[Labels, Labels]]:
@@ -83,9 +83,9 @@ def _revisions(webhook: JsonMap) -> Iterator[str]:
     for place in ("namespaceSelector", "objectSelector"):
         if isinstance(named := at(webhook, place, "matchLabels", REVISION), str):
             yield named
-        for _, expression in each(webhook, place, "matchExpressions"):
+        for expression in selector(webhook, place)["matchExpressions"]:
             if expression.get("key") == REVISION:
-                yield from (str(value) for value in expression.get("values") or ())
+                yield from expression["values"]
 
 
 def external_control_plane(view: View) -> Iterator[Message]:
