@@ -1,5 +1,6 @@
 """All analyzers together: what each may say, and that nothing that can be written stops one."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,12 +30,15 @@ KINDS = (
     ("gateway.networking.k8s.io", "HTTPRoute"),
 )
 ODD: tuple[Any, ...] = (None, 5, "text", [], [None, 5, "text", [], {}], {}, {"a": None}, True)
-FIELDS = (
-    "selector ports template securityContext containers initContainers hostNetwork type externalName matchLabels "
-    "matchExpressions webhooks clientConfig url service namespaceSelector objectSelector conditions parents networks "
-    "endpoints fromRegistry data labels annotations image name port targetPort protocol appProtocol capabilities add "
-    "metadata spec status phase targetRef targetRefs jobTemplate ownerReferences key operator values"
-).split()
+FIELDS = re.findall(
+    r"\w+",
+    """
+    selector ports template securityContext containers initContainers hostNetwork type externalName matchLabels
+    matchExpressions webhooks clientConfig url service namespaceSelector objectSelector conditions parents networks
+    endpoints fromRegistry data labels annotations image name port targetPort protocol appProtocol capabilities add
+    metadata spec status phase targetRef targetRefs jobTemplate ownerReferences key operator values
+    """,
+)
 
 
 def odd_objects() -> Iterator[dict[str, Any]]:
