@@ -41,7 +41,7 @@ class View:
 
     def __init__(self, resources: Iterable[Resource], around: Surroundings | None = None) -> None:
         self.around = around or Surroundings()
-        kept = {each.ref: each for each in resources if each.namespace not in SYSTEM_NAMESPACES}
+        kept = {each.ref: each for each in resources if not _is_of_kubernetes(each.ref)}
         self._by_kind: dict[Kind, list[Resource]] = {}
         for each in kept.values():
             self._by_kind.setdefault((each.ref.group, each.ref.kind), []).append(each)
@@ -158,3 +158,8 @@ class View:
                 if isinstance(values, Mapping):
                     found[config_map.name.removeprefix(INJECTOR).removeprefix("-")] = values
         return found
+
+
+def _is_of_kubernetes(ref: ObjectRef) -> bool:
+    name = ref.name if (ref.group, ref.kind) == ("", "Namespace") else ref.namespace
+    return name in SYSTEM_NAMESPACES

@@ -4,13 +4,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
+from support.analysis import resources_of
 
 from lateen.analysis.analyzer import Message, findings
 from lateen.analysis.registry import BY_NAME
-from lateen.analysis.resources import Resource, of_files
 from lateen.analysis.view import Surroundings, View
 from lateen.config.problems import render
-from lateen.sources.file_state import FileState
 
 
 class Said(NamedTuple):
@@ -21,12 +20,6 @@ class Said(NamedTuple):
     line: int
     path: str
     text: str
-
-
-def resources_of(text: str, namespace: str = "shop") -> list[Resource]:
-    state = FileState(namespace)
-    state.update(["mesh.yaml"], {"mesh.yaml": text})
-    return list(of_files(state.written(), namespace, lambda ref: ref.kind != "Namespace" and "Webhook" not in ref.kind))
 
 
 def short(message: Message) -> Said:

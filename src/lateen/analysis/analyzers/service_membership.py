@@ -91,12 +91,12 @@ def _about_labels(kind: MessageType, workload: Workload, text: str) -> Message:
 
 
 def _shape(service: Resource) -> frozenset[tuple[str, str]]:
-    """The ports of a Service, each with what it is served as."""
+    """The pod's ports that a Service leads to, each with what it is served as."""
     found = set()
     for _, port in each(service.spec, "ports"):
         name, declared = str(port.get("name") or ""), port.get("appProtocol")
         protocol = protocol_of(name, declared and str(declared), str(port.get("protocol") or "TCP"))
-        found.add((str(port.get("port")), str(protocol)))
+        found.add((str(port.get("targetPort") or port.get("port")), str(protocol)))
     return frozenset(found)
 
 

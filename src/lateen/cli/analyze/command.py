@@ -1,8 +1,8 @@
 """`lateen analyze`: what is wrong or without effect in manifests, or in the running mesh."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from lateen.analysis.resources import Resource
     from lateen.analysis.suppression import Suppression
     from lateen.analysis.view import View
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 UNPARSABLE: Final = 65
 FOUND: Final = 79
@@ -88,17 +86,32 @@ def _without_meaning(_context: click.Context, option: click.Parameter, value: An
         raise click.BadParameter(f"has no meaning here: {reasons[option.name or '']}; leave it out")
 
 
-def _boolean(*names: str, **settings: Any) -> Callable[[F], F]:
-    """A flag that also takes a value, as in `--color=false`."""
-    return click.option(*names, type=bool, is_flag=False, flag_value="true", default=None, **settings)
+class _Command(click.Command):
+    """Also takes the values that istioctl's flags take, as in `--use-kube=false`."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [_AS_FLAGS.get(argument, argument) for argument in args])
+
+
+_AS_FLAGS: Final = {
+    f"{written}={value}": flag
+    for name, short in (("use-kube", "-k"), ("color", "--color"))
+    for written in (f"--{name}", short)
+    for value, flag in (("true", f"--{name}"), ("false", f"--no-{name}"))
+}
 
 _level = click.Choice(_LEVELS, case_sensitive=False)
 
 
-@click.command("analyze")
+@click.command("analyze", cls=_Command)
 @click.argument("files", nargs=-1, metavar="[FILE|DIR|-]...")
-@_boolean("-k", "--use-kube", "use_mesh", help="Take the running mesh too.  [default: only if no files are given]")
+@click.option(
+    "-k",
+    "--use-kube/--no-use-kube",
+    "use_mesh",
+    default=None,
+    help="Take the running mesh too.  [default: only if no files are given]",
+)
 @click.option("-n", "--namespace", metavar="NAMESPACE", help="Only messages of this one; also for objects without.")
 @click.option("-A", "--all-namespaces", is_flag=True, help="Messages of all namespaces, which is the default.")
 @click.option("-L", "--list-analyzers", is_flag=True, help="List the analyzers instead of running them.")
@@ -115,7 +128,7 @@ _level = click.Choice(_LEVELS, case_sensitive=False)
 @click.option("--failure-threshold", type=_level, default="Error", help="Level from which on the exit code is 79.")
 @click.option("--output-threshold", type=_level, default="Info", help="Level from which on messages are shown.")
 @click.option("-o", "--output", type=click.Choice(["log", "json", "yaml"]), default="log", help="Output format.")
-@_boolean("--color", "colour", help="Colour the levels.  [default: on a terminal]")
+@click.option("--color/--no-color", "colour", default=None, help="Colour the levels.  [default: on a terminal]")
 @click.option("-v", "--verbose", is_flag=True, help="Say what is read and which analyzers run.")
 @click.option("--ignore-unknown", is_flag=True, help="Pass over documents that cannot be parsed.")
 @click.option(
