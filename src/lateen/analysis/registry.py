@@ -19,6 +19,7 @@ from lateen.analysis.analyzers import (
     workload_labels,
 )
 from lateen.analysis.catalogue import MessageType as M
+from lateen.config.kinds.virtual_service import VirtualService
 from lateen.config.schema import SCHEMAS
 
 _ISTIO: Final = (
@@ -102,6 +103,13 @@ _ISTIO: Final = (
             schema.validation((each.group, each.kind)),
         )
         for each in SCHEMAS
+        if each.type is not VirtualService
+    ),
+    Analyzer(
+        "schema.ValidationAnalyzer.VirtualService",
+        "VirtualServices that are refused, and rules and matches of them that never apply",
+        (M.SchemaValidationError, M.VirtualServiceUnreachableRule, M.VirtualServiceIneffectiveMatch),
+        schema.virtual_services,
     ),
     Analyzer(
         "service.PortNameAnalyzer",

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterator
 
 from lateen.analysis.analyzer import Message
+from lateen.analysis.analyzers import unreachable_rules
 from lateen.analysis.catalogue import MessageType
 from lateen.analysis.view import View
 from lateen.analysis.workloads import Kind
 from lateen.config.decode import UnknownKind, similar_kind
+from lateen.config.kinds.virtual_service import VirtualService
 from lateen.config.problems import render
 
 
@@ -21,6 +23,12 @@ def validation(kind: Kind) -> Callable[[View], Iterator[Message]]:
                 yield Message(MessageType.SchemaValidationError, resource, problem.path, text)
 
     return refused
+
+
+def virtual_services(view: View) -> Iterator[Message]:
+    """Those that are refused, and what never applies of the others."""
+    yield from validation((VirtualService.GROUP, VirtualService.KIND))(view)
+    yield from unreachable_rules.rules(view)
 
 
 def kinds(view: View) -> Iterator[Message]:
