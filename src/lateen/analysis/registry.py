@@ -8,6 +8,7 @@ from lateen.analysis.analyzers import (
     application_user,
     conditions,
     gateway_api,
+    gateway_ports,
     injection,
     injection_images,
     mesh_networks,
@@ -59,6 +60,12 @@ _ISTIO: Final = (
         "The address of an external control plane in webhooks",
         (M.InvalidExternalControlPlaneConfig, M.ExternalControlPlaneAddressIsNotAHostname),
         webhooks.external_control_plane,
+    ),
+    Analyzer(
+        "gateway.IngressGatewayPortAnalyzer",
+        "Gateways that nobody serves, and ports of them that no Service opens",
+        (M.ReferencedResourceNotFound, M.GatewayPortNotDefinedOnService),
+        gateway_ports.ports,
     ),
     Analyzer(
         "injection.Analyzer",

@@ -22,6 +22,13 @@ MESH_NETWORKS: Final = ("", "MeshNetworks")
 """No kind of the API: the settings of networks as an object."""
 
 
+class IngressGateway(msgspec.Struct, frozen=True):
+    """A gateway that the mesh itself runs where no object brings one with these labels."""
+
+    labels: Labels
+    ports: tuple[int, ...]
+
+
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of the mesh besides its objects.
 
@@ -34,6 +41,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     inject_by_default: bool = False
     mesh: Mapping[str, Any] = {}
     proxy_image: str = ""
+    ingress_gateway: IngressGateway | None = None
 
 
 class View:
@@ -94,6 +102,11 @@ class View:
         for workload in self._by_label.get((namespace, *next(iter(selector.items()))), ()):
             if selector.items() <= workload.labels.items():
                 yield workload
+
+    def selected_anywhere(self, selector: Labels) -> Iterator[Workload]:
+        """The workloads and pods of all namespaces that a selector selects, which must not be empty."""
+        for namespace in dict.fromkeys(namespace for namespace, _, _ in self._by_label):
+            yield from self.selected(namespace, selector)
 
     @cached_property
     def _by_label(self) -> Mapping[_Label, Sequence[Workload]]:

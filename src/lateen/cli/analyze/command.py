@@ -190,7 +190,7 @@ def _view(request: Request) -> tuple["View", bool]:
     """What is to be analyzed, files over the running mesh, and whether some of the files cannot be used at all."""
     from lateen.analysis.view import View
     from lateen.cli.analyze.objects import of_mesh, of_paths
-    from lateen.local_runtime.pods.injection import surroundings
+    from lateen.local_runtime.surroundings import SURROUNDINGS
 
     resources: list[Resource] = []
     if request.use_mesh:
@@ -203,7 +203,7 @@ def _view(request: Request) -> tuple["View", bool]:
     if request.verbose:
         note(f"read {len(resources)} objects, {len(written)} of them from files")
     around = msgspec.structs.replace(
-        surroundings(), istio_namespace=request.istio_namespace, mesh=_mesh_config(request.mesh_config)
+        SURROUNDINGS, istio_namespace=request.istio_namespace, mesh=_mesh_config(request.mesh_config)
     )
     return View(resources, around), bool(refused) and not request.ignore_unknown
 

@@ -1,7 +1,7 @@
 """Tells what analysis finds in what people wrote: warnings and errors, each kind of message once, in a line.
 
 Asked of what workloads are, not of what runs: a pod that has not started yet is no mistake. Whenever something written
-changes, all of it is analyzed again, which takes 50 ms for 1,000 objects (`benchmarks/analysis.py`).
+changes, all of it is analyzed again: some ten milliseconds for 1,000 objects (`benchmarks/analysis.py`).
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ from lateen.local_runtime.notices import Notices
 from lateen.local_runtime.objects.store import Event, EventType, ObjectStore, StoredObject
 from lateen.local_runtime.plan.gateway import is_ours
 from lateen.local_runtime.plan.workloads import Json
-from lateen.local_runtime.pods.injection import surroundings
+from lateen.local_runtime.surroundings import SURROUNDINGS
 
 _SUBJECT: Final = "analysis"
 _NAMED: Final = 3
@@ -43,7 +43,7 @@ class AnalysisController:
             return
         self._due = False
         written = [_resource(each) for each in self._store if not is_ours(each.raw)]
-        view = View((each for each in written if not is_owned(each.raw)), surroundings())
+        view = View((each for each in written if not is_owned(each.raw)), SURROUNDINGS)
         found = (message for message in analyze(view, DEFAULT) if message.type.level <= Level.WARNING)
         self._notices.replace(_SUBJECT, in_short(found))
 

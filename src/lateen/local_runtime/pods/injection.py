@@ -9,13 +9,10 @@ from typing import Final, assert_never
 import msgspec
 import yaml
 
-from lateen.analysis.view import Surroundings
 from lateen.common import proxy_mark
 from lateen.config.objects import ObjectRef
 from lateen.inject.errors import InjectionError
-from lateen.inject.images import proxy_image
 from lateen.inject.inject import Injected, Skipped, inject
-from lateen.inject.proxy_config import ProxyConfig
 from lateen.inject.settings import Mesh, Settings, Values
 from lateen.local_runtime.controllers.workloads import InjectionFailed
 from lateen.local_runtime.objects.store import ObjectStore
@@ -25,7 +22,7 @@ from lateen.local_runtime.pods.processes import INIT_CONTAINER, PROXY_CONTAINER
 
 NATIVE_NFTABLES: Final = "NATIVE_NFTABLES"
 
-_VALUES: Final = Values(certificate_provider="")
+VALUES: Final = Values(certificate_provider="")
 
 
 class LocalInjector:
@@ -52,13 +49,7 @@ class LocalInjector:
 
 def local_settings(mesh: Mapping[str, object]) -> Settings:
     """The injector's settings for a mesh configuration in JSON shape."""
-    return Settings(inject_by_default=True, values=_VALUES, mesh=Mesh.of(mesh))
-
-
-def surroundings() -> Surroundings:
-    """What analysis is to know of injection here."""
-    image = proxy_image(_VALUES, ProxyConfig(), {})
-    return Surroundings(istio_namespace=ROOT_NAMESPACE, inject_by_default=True, proxy_image=image)
+    return Settings(inject_by_default=True, values=VALUES, mesh=Mesh.of(mesh))
 
 
 def for_pod(pod: Json, settings: Settings) -> Settings:
