@@ -25,6 +25,7 @@ KINDS = (
     ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"),
     ("networking.istio.io", "VirtualService"),
     ("networking.istio.io", "VirtualServce"),
+    ("networking.istio.io", "Gateway"),
     ("networking.istio.io", "ProxyConfig"),
     ("security.istio.io", "AuthorizationPolicy"),
     ("gateway.networking.k8s.io", "HTTPRoute"),
