@@ -84,7 +84,7 @@ def test_formats_have_istioctls_fields(run: Run, web: Path, read: Callable[[str]
     form = "json" if read is json.loads else "yaml"
     _, out, _ = run("-o", form, "--analyzer", "service.PortNameAnalyzer", web)
     (found,) = read(out)
-    assert found.pop("message").startswith("port 80 has the name `http2foo`")
+    assert found.pop("message").startswith("`http2foo` declares no protocol, so port 80 is served as plain TCP")
     assert found == {
         "code": "IST0118",
         "documentationUrl": "https://istio.io/latest/docs/reference/config/analysis/ist0118/",

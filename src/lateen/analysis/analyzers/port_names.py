@@ -48,15 +48,23 @@ def convention(view: View) -> Iterator[Message]:
             yield Message(MessageType.ExternalNameServiceTypeInvalidPortName, service, (*bad[0][0], "name"), text)
             continue
         for path, port in bad:
-            name = f"the name `{_text(port, 'name')}`" if port.get("name") else "no name"
+            field, said = _naming(path, port)
             target = port.get("targetPort")
             leads = f" (targetPort {target})" if target is not None else ""
             text = (
-                f"port {port.get('port')}{leads} has {name}, which declares no protocol, so it is served as plain TCP: "
-                f"no routing, retries or metrics by request; name it after its protocol: {_HOW}"
+                f"{said}, so port {port.get('port')}{leads} is served as plain TCP: no routing, retries or metrics by "
+                f"request; {_HOW}"
             )
-            field = (*path, "name") if port.get("name") else path
             yield Message(MessageType.PortNameIsNotUnderNamingConvention, service, field, text)
+
+
+def _naming(path: Path, port: JsonMap) -> tuple[Path, str]:
+    """The field that is to declare a port's protocol, and what it declares."""
+    field = next((field for field in ("appProtocol", "name") if port.get(field)), None)
+    declared = _declared(port) or "no protocol"
+    if field is None:
+        return path, f"a port without a name declares {declared}"
+    return (*path, field), f"`{port[field]}` declares {declared}"
 
 
 def _is_conventional(service: Resource, port: JsonMap) -> bool:
@@ -67,29 +75,33 @@ def _is_conventional(service: Resource, port: JsonMap) -> bool:
 
 
 def plain_tcp(view: View) -> Iterator[Message]:
-    """Ports that are plain TCP by a name that declares nothing, or though a VirtualService has HTTP rules for them."""
+    """Ports whose name declares nothing, and ports that carry TCP though a VirtualService has HTTP rules for them."""
     rules = _http_rules(view)
     for service in view.all(SERVICE):
         if _is_external(service) or is_managed_gateway(service.labels):
             continue
         wasted = _without_effect(service, rules)
         for path, port in service.each("spec", "ports"):
-            if _declared(port) is None and port.get("port") != _HEALTH_PORT:
-                yield from _plain_tcp(service, path, port, wasted)
+            if port.get("port") != _HEALTH_PORT and _is_worth_saying(port, wasted):
+                yield _plain_tcp(service, path, port, wasted)
 
 
-def _plain_tcp(service: Resource, path: Path, port: JsonMap, wasted: list[str]) -> Iterator[Message]:
-    field = next((field for field in ("appProtocol", "name") if port.get(field)), None)
-    if field is None and not wasted:
-        return
+def _is_worth_saying(port: JsonMap, wasted: list[str]) -> bool:
+    declared = _declared(port)
+    if declared is None:
+        return bool(wasted or port.get("name") or port.get("appProtocol"))
+    return bool(wasted) and class_of(declared) is ProtocolClass.TCP
+
+
+def _plain_tcp(service: Resource, path: Path, port: JsonMap, wasted: list[str]) -> Message:
+    field, said = _naming(path, port)
     number = port.get("port")
-    said = f"`{port[field]}` declares no protocol" if field else "a port without a name declares no protocol"
-    follows = f", so port {number} is plain TCP and rules for HTTP have no effect on it"
+    effect = "rules for HTTP have no effect on it"
     if wasted:
-        where = f"port {number} of Service {service.name}"
-        follows = f", so port {number} is plain TCP and {_listed(wasted)} no effect on {where}"
-    text = f"{said}{follows}; {_HOW}"
-    yield Message(MessageType.PlainTcpPort, service, (*path, field) if field else path, text)
+        effect = f"{_listed(wasted)} no effect on port {number} of Service {service.name}"
+    carries = "is plain TCP" if _declared(port) is None else "carries TCP"
+    mend = _HOW if _declared(port) is None else "if it is HTTP, begin the name with http-, or set appProtocol"
+    return Message(MessageType.PlainTcpPort, service, field, f"{said}, so port {number} {carries} and {effect}; {mend}")
 
 
 def _listed(names: list[str]) -> str:
@@ -108,9 +120,13 @@ def _http_rules(view: View) -> Mapping[Hostname, list[str]]:
 
 
 def _without_effect(service: Resource, rules: Mapping[Hostname, list[str]]) -> list[str]:
-    """The VirtualServices with HTTP rules for a Service none of whose ports is served as HTTP."""
-    declared = (_declared(port) for _, port in service.each("spec", "ports"))
+    """The VirtualServices with HTTP rules for a Service none of whose ports is served as HTTP.
+
+    Rules for a wildcard are meant for whatever there is, so they are told only of ports that declare nothing.
+    """
+    declared = [_declared(port) for _, port in service.each("spec", "ports")]
     if any(each is not None and class_of(each) is ProtocolClass.HTTP for each in declared):
         return []
-    patterns = patterns_for(service_hostname(service.name, service.namespace))
+    host = service_hostname(service.name, service.namespace)
+    patterns = (host,) if all(declared) else patterns_for(host)
     return [name for pattern in patterns for name in rules.get(pattern, ())]

@@ -6,7 +6,7 @@ from typing import Final
 from lateen.analysis.analyzer import Message
 from lateen.analysis.analyzers.injection_images import AUTO
 from lateen.analysis.catalogue import MessageType
-from lateen.analysis.resources import at, mapping
+from lateen.analysis.resources import at, items, mapping
 from lateen.analysis.view import View
 from lateen.analysis.workloads import Workload, is_control_plane
 from lateen.config.problems import Path
@@ -128,7 +128,7 @@ def capabilities(view: View) -> Iterator[Message]:
 
 
 def _init(workload: Workload, path: Path, context: object) -> Iterator[Message]:
-    added = at(context, "capabilities", "add") or ()
+    added = items(context, "capabilities", "add")
     if at(context, "privileged") is True or _CAPABILITY in added or "ALL" in added:
         return
     text = (

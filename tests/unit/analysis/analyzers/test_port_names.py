@@ -51,7 +51,7 @@ def test_names_by_the_convention(said: Said, port: str) -> None:
     [
         ("{name: http2foo, port: 80}", "spec.ports[0].name"),
         ("{port: 80}", "spec.ports[0]"),
-        ("{name: http, appProtocol: gopher, port: 80}", "spec.ports[0].name"),
+        ("{name: http, appProtocol: gopher, port: 80}", "spec.ports[0].appProtocol"),
     ],
 )
 def test_names_against_the_convention(said: Said, port: str, path: str) -> None:
@@ -85,6 +85,13 @@ def test_rules_that_have_no_effect_because_of_a_name_are_named(said: Said) -> No
     wildcard = RULES.replace("[web]", '["*.shop.svc.cluster.local", web]').replace("routes", "more")
     (found,) = said("service.PlainTcpAnalyzer", service("{port: 80}") + RULES + wildcard)
     assert "have no effect" in found.text
+
+
+def test_rules_for_a_port_that_says_it_is_tcp(said: Said) -> None:
+    (found,) = said("service.PlainTcpAnalyzer", service("{name: tcp-web, port: 80}") + RULES)
+    assert found.text.startswith("`tcp-web` declares tcp, so port 80 carries TCP and VirtualService shop/routes has no")
+    everything = RULES.replace("[web]", '["*.shop.svc.cluster.local"]')
+    assert said("service.PlainTcpAnalyzer", service("{name: tcp-web, port: 80}") + everything) == []
 
 
 @pytest.mark.parametrize(
