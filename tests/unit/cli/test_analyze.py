@@ -106,10 +106,19 @@ def test_a_document_that_cannot_be_parsed(run: Run, web: Path) -> None:
     assert (code, err) == (0, "")
 
 
+def test_an_object_that_is_written_twice(run: Run, web: Path) -> None:
+    again = web.with_name("web2.yaml")
+    again.write_text(WEB)
+    _, out, err = run("--analyzer", "service.PortNameAnalyzer", web.parent)
+    assert f"Warning: {again}:1: Service default/web: is also defined at {web}:1" in err
+    assert f"{again}:8" in out
+    assert f"{web}:8" not in out
+
+
 def test_a_file_that_is_not_there(run: Run, tmp_path: Path) -> None:
-    code, _, err = run(tmp_path / "none.yaml")
-    assert code == 65
-    assert "no such file or directory" in err
+    code, _, err = run("--ignore-unknown", tmp_path / "none.yaml")
+    assert code == 64
+    assert "none.yaml' does not exist" in err
 
 
 def test_standard_input(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,7 +104,7 @@ _level = click.Choice(_LEVELS, case_sensitive=False)
 
 
 @click.command("analyze", cls=_Command)
-@click.argument("files", nargs=-1, metavar="[FILE|DIR|-]...")
+@click.argument("files", nargs=-1, type=click.Path(exists=True, allow_dash=True), metavar="[FILE|DIR|-]...")
 @click.option(
     "-k",
     "--use-kube/--no-use-kube",
@@ -196,16 +196,19 @@ def _view(request: Request) -> tuple["View", bool]:
     if request.use_mesh:
         with mesh(request.state_dir, request.timeout) as client:
             resources += of_mesh(client)
-    written, refused = of_paths(request.files, request.namespace or "default")
-    for each in refused if not request.ignore_unknown else ():
+    read = of_paths(request.files, request.namespace or "default")
+    for notice in read.notices:
+        warn(str(notice))
+    unusable = [] if request.ignore_unknown else read.unusable
+    for each in unusable:
         complain(str(each))
-    resources += written
+    resources += read.resources
     if request.verbose:
-        note(f"read {len(resources)} objects, {len(written)} of them from files")
+        note(f"read {len(resources)} objects, {len(read.resources)} of them from files")
     around = msgspec.structs.replace(
         SURROUNDINGS, istio_namespace=request.istio_namespace, mesh=_mesh_config(request.mesh_config)
     )
-    return View(resources, around), bool(refused) and not request.ignore_unknown
+    return View(resources, around), bool(unusable)
 
 
 def _mesh_config(path: Path | None) -> dict[str, Any]:

@@ -3,24 +3,30 @@
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from lateen.analysis.resources import Resource, of_files
 from lateen.config.decode import Invalid, decode
 from lateen.config.objects import ConfigObject, ObjectRef
-from lateen.config.problems import Rejected
+from lateen.config.problems import Notice, Rejected
 from lateen.local_runtime.api.client import ApiClient, object_path
 from lateen.local_runtime.objects.resource_types import ResourceTypes
-from lateen.sources.file_state import FileState
+from lateen.sources.file_state import NOT_READ, FileState
 from lateen.sources.files import load
 
 STANDARD_INPUT = "-"
 
 
-def of_paths(names: Sequence[str], namespace: str) -> tuple[list[Resource], tuple[Rejected, ...]]:
-    """The objects of files and directories, and what cannot be parsed or is no object.
+class Read(NamedTuple):
+    """The objects of files, refused ones among them with their problems; what is no object; what else is to be said."""
 
-    `namespace` is for objects that name none. An object that is refused is among the objects, with its problems.
-    """
+    resources: list[Resource]
+    unusable: list[Rejected]
+    notices: list[Notice]
+
+
+def of_paths(names: Sequence[str], namespace: str) -> Read:
+    """What files and directories say. `namespace` is for objects that name none."""
     types = ResourceTypes()
 
     def is_namespaced(ref: ObjectRef) -> bool:
@@ -28,13 +34,18 @@ def of_paths(names: Sequence[str], namespace: str) -> tuple[list[Resource], tupl
         return known is None or known.namespaced
 
     loaded = load([Path(name) for name in names if name != STANDARD_INPUT], namespace)
-    written, rejected = list(loaded.files.written()), list(loaded.rejected)
+    written, rejected, notices = list(loaded.files.written()), list(loaded.rejected), list(loaded.notices)
     if STANDARD_INPUT in names:
         state = FileState(namespace)
-        rejected += state.update(["<stdin>"], {"<stdin>": sys.stdin.read()}).rejected
+        update = state.update(["<stdin>"], {"<stdin>": sys.stdin.read()})
         written += state.written()
-    unusable = tuple(each for each in rejected if each.ref is None)
-    return list(of_files(written, namespace, is_namespaced)), unusable
+        rejected += update.rejected
+        notices += update.notices
+    return Read(
+        list(of_files(written, namespace, is_namespaced)),
+        [each for each in rejected if each.ref is None],
+        [each for each in notices if NOT_READ not in each.message],
+    )
 
 
 def of_mesh(client: ApiClient) -> Iterator[Resource]:
