@@ -195,7 +195,6 @@ class MessageType(Enum):
     HostNetwork = "LTN0014", Level.WARNING, "the pods of a workload use the host's network and cannot have a sidecar"
     ApplicationGroup = "LTN0015", Level.WARNING, "an application runs with the group of the proxy, 1337"
     MissingCapability = "LTN0016", Level.WARNING, "the init container may not program traffic interception"
-    MisspeltKind = "LTN0017", Level.WARNING, "an object of a kind that does not exist and is nearly one that does"
 
 
 BY_CODE: Final = {each.code: each for each in MessageType}

@@ -133,7 +133,12 @@ _ISTIO: Final = (
 )
 
 _OURS: Final = (
-    Analyzer("schema.KindAnalyzer", "Kinds that are nearly one of the mesh's", (M.MisspeltKind,), schema.kinds),
+    Analyzer(
+        "schema.ValidationAnalyzer",
+        "Objects of other kinds that are refused",
+        (M.SchemaValidationError,),
+        schema.others,
+    ),
     Analyzer(
         "service.PlainTcpAnalyzer",
         "Ports that carry plain TCP though more was meant, and rules without effect because of it",

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from lateen.config.decode import Invalid, UnknownKind
+from lateen.config.decode import Invalid, UnknownKind, Untyped
 from lateen.config.objects import ConfigObject, ObjectRef, Origin
 from lateen.config.problems import LineOf, Path, Problem
 from lateen.sources.documents import Written
@@ -108,12 +108,12 @@ def of_files(
 ) -> Iterator[Resource]:
     """The objects of files; a document that does not even say what it is is left out.
 
-    Objects of kinds the mesh does not read get the default namespace here; the others already have it.
+    Objects of kinds that nobody reads get the default namespace here; the others already have it.
     """
     for document in documents:
         problems: tuple[Problem, ...] = ()
         match document.decoded:
-            case ConfigObject(ref=ref):
+            case ConfigObject(ref=ref) | Untyped(ref):
                 pass
             case UnknownKind(ref):
                 if not ref.namespace and is_namespaced(ref):

@@ -55,12 +55,12 @@ class View:
             self._by_kind.setdefault((each.ref.group, each.ref.kind), []).append(each)
         self._by_ref = kept
 
+    def __iter__(self) -> Iterator[Resource]:
+        return iter(self._by_ref.values())
+
     def all(self, kind: Kind) -> Sequence[Resource]:
         """The objects of a kind, in the order in which they came."""
         return self._by_kind.get(kind, ())
-
-    def kinds(self) -> Iterable[Kind]:
-        return self._by_kind.keys()
 
     def get(self, kind: Kind, namespace: str, name: str) -> Resource | None:
         return self._by_ref.get(ObjectRef(*kind, namespace, name))

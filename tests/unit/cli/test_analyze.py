@@ -216,3 +216,17 @@ def test_no_mesh_runs(run: Run, tmp_path: Path) -> None:
     code, _, err = run("--state-dir", tmp_path)
     assert code == 1
     assert "no mesh is running here" in err
+
+
+def test_what_a_runtime_would_refuse_is_an_error_too(run: Run, web: Path) -> None:
+    web.write_text("{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: db}, spec: {template: {spec: {}}}}")
+    code, out, _ = run("--output-threshold", "Error", web)
+    assert code == 79
+    assert f"Error [IST0106] (StatefulSet default/db {web}:1) spec." in out
+
+
+def test_a_kind_that_is_misspelt_is_no_object(run: Run, web: Path) -> None:
+    web.write_text("{apiVersion: networking.istio.io/v1, kind: VirtualServce, metadata: {name: v}}")
+    code, _, err = run(web)
+    assert code == 65
+    assert "did you mean `VirtualService`?" in err

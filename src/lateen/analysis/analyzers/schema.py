@@ -1,4 +1,4 @@
-"""Objects that are refused as they are written, or of a kind that is not there."""
+"""Objects that are refused as they are written."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,9 +7,9 @@ from lateen.analysis.analyzers import unreachable_rules
 from lateen.analysis.catalogue import MessageType
 from lateen.analysis.view import View
 from lateen.analysis.workloads import Kind
-from lateen.config.decode import UnknownKind, similar_kind
 from lateen.config.kinds.virtual_service import VirtualService
 from lateen.config.problems import render
+from lateen.config.schema import SCHEMAS
 
 
 def validation(kind: Kind) -> Callable[[View], Iterator[Message]]:
@@ -25,18 +25,14 @@ def validation(kind: Kind) -> Callable[[View], Iterator[Message]]:
     return refused
 
 
+def others(view: View) -> Iterator[Message]:
+    """Of kinds that only a runtime reads, such as StatefulSet."""
+    rest = {(each.ref.group, each.ref.kind) for each in view if each.problems} - {(s.group, s.kind) for s in SCHEMAS}
+    for kind in sorted(rest):
+        yield from validation(kind)(view)
+
+
 def virtual_services(view: View) -> Iterator[Message]:
     """Those that are refused, and what never applies of the others."""
     yield from validation((VirtualService.GROUP, VirtualService.KIND))(view)
     yield from unreachable_rules.rules(view)
-
-
-def kinds(view: View) -> Iterator[Message]:
-    """Kinds that nobody reads and that are nearly one of the mesh's: most likely a typing mistake."""
-    for kind in view.kinds():
-        first, *_ = view.all(kind)
-        near = similar_kind(UnknownKind(first.ref, str(first.raw.get("apiVersion"))))
-        if near is not None and near != kind[1]:
-            for resource in view.all(kind):
-                text = f"there is no kind `{kind[1]}` in {kind[0] or 'v1'}, so it has no effect; did you mean `{near}`?"
-                yield Message(MessageType.MisspeltKind, resource, ("kind",), text)

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lateen.analysis.resources import Resource, of_files
-from lateen.config.decode import Invalid, decode
+from lateen.config.decode import Invalid
 from lateen.config.objects import ConfigObject, ObjectRef
 from lateen.config.problems import Notice, Rejected
 from lateen.local_runtime.api.client import ApiClient, object_path
+from lateen.local_runtime.objects.reading import decode
 from lateen.local_runtime.objects.resource_types import ResourceTypes
-from lateen.sources.file_state import NOT_READ, FileState
+from lateen.sources.file_state import FileState
 from lateen.sources.files import load
 
 STANDARD_INPUT = "-"
@@ -33,19 +34,16 @@ def of_paths(names: Sequence[str], namespace: str) -> Read:
         known = types.of_kind(ref.group, ref.kind)
         return known is None or known.namespaced
 
-    loaded = load([Path(name) for name in names if name != STANDARD_INPUT], namespace)
+    loaded = load([Path(name) for name in names if name != STANDARD_INPUT], namespace, decode)
     written, rejected, notices = list(loaded.files.written()), list(loaded.rejected), list(loaded.notices)
     if STANDARD_INPUT in names:
-        state = FileState(namespace)
+        state = FileState(namespace, decode)
         update = state.update(["<stdin>"], {"<stdin>": sys.stdin.read()})
         written += state.written()
         rejected += update.rejected
         notices += update.notices
-    return Read(
-        list(of_files(written, namespace, is_namespaced)),
-        [each for each in rejected if each.ref is None],
-        [each for each in notices if NOT_READ not in each.message],
-    )
+    unusable = [each for each in rejected if each.ref is None]
+    return Read(list(of_files(written, namespace, is_namespaced)), unusable, notices)
 
 
 def of_mesh(client: ApiClient) -> Iterator[Resource]:

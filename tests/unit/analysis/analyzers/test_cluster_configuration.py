@@ -155,11 +155,3 @@ spec:
     assert (found.code, found.about, found.line) == ("IST0106", "VirtualService shop/v", 7)
     assert found.text.startswith("spec.http[0].rout: unknown field; did you mean `route`?")
     assert said("schema.ValidationAnalyzer.Service", text) == []
-
-
-def test_a_kind_that_is_misspelt(said: Said) -> None:
-    text = "{apiVersion: networking.istio.io/v1, kind: VirtualServce, metadata: {name: v}}"
-    (found,) = said("schema.KindAnalyzer", text)
-    assert (found.code, found.path) == ("LTN0017", "kind")
-    assert "did you mean `VirtualService`?" in found.text
-    assert said("schema.KindAnalyzer", text.replace("VirtualServce", "ServiceEntry")) == []

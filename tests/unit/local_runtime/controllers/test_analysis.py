@@ -43,10 +43,11 @@ def service(**spec: Any) -> Json:
 
 def workload(kind: str, name: str = "web", **labels: str) -> Json:
     metadata: Json = {"name": name, "namespace": "shop"}
+    pod = {"containers": [{"name": "web", "image": "web"}]}
     if kind == "Pod":
-        return {"apiVersion": "v1", "kind": "Pod", "metadata": {**metadata, "labels": labels}, "spec": {}}
-    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "web"}]}}
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {"template": template}}
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": {**metadata, "labels": labels}, "spec": pod}
+    spec = {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
 
 
 def test_what_is_told_follows_the_objects(mesh: Mesh) -> None:
@@ -87,7 +88,7 @@ def test_statuses_and_what_controllers_make_are_not_analyzed(mesh: Mesh, monkeyp
     pod = workload("Pod", app="web")
     mesh.controller.hear(Event(type=EventType.MODIFIED, ref=ref, raw={**pod, "status": {"phase": "Running"}}, old=pod))
     made = workload("Pod", "web-1", app="web")
-    made["metadata"]["ownerReferences"] = [{"kind": "ReplicaSet", "name": "web"}]
+    made["metadata"]["ownerReferences"] = [{"kind": "ReplicaSet", "name": "web", "uid": "1"}]
     mesh.put(made)
     mesh.told()
     assert runs == []
