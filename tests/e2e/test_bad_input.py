@@ -140,7 +140,7 @@ def wrong(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalMesh]:
         "types.yaml:10: VirtualService default/two-mistakes: spec.hosts: must be a list",
         "types.yaml:12: VirtualService default/two-mistakes: spec.http[0].rout: unknown field; did you mean `route`?",
         "types.yaml:15: Widget w: `Widget` of `example.com/v1` is not a kind the mesh reads",
-        "references.yaml:1: Service default/lonely: spec.selector: no Deployment or Pod of the namespace has app",
+        "references.yaml:1: Service default/lonely: spec.selector: no workload of the namespace has app=nobody",
         "references.yaml:8: VirtualService default/good: spec.http[0].route[0].destination.subset: "
         "no DestinationRule defines subset v9 of good.default.svc.cluster.local",
         "references.yaml:8: VirtualService default/good: spec.http[1].route[0].destination.host: "

@@ -229,8 +229,27 @@ def routed(mesh: LocalMesh) -> str | None:
     return dict(found["headers"]).get("x-routed")
 
 
+def test_what_analysis_finds_in_the_manifests_is_told_in_short(mesh: LocalMesh) -> None:
+    (told,) = eventually(lambda: [problem for problem in mesh.problems() if "[LTN0001]" in problem])
+    assert "lab.yaml" in told
+    assert "Deployment lab/bare: spec.template.metadata.labels: Deployment bare belongs to no Service" in told
+    eventually(lambda: f"Warning: {told}" in mesh.shown())
+
+
+def test_the_running_mesh_can_be_analyzed(mesh: LocalMesh) -> None:
+    found = json.loads(mesh.told("analyze", "-n", NAMESPACE, "-o", "json"))
+    about = {(each["code"], each["origin"]) for each in found}
+    assert ("LTN0001", "Deployment lab/bare") in about
+    assert ("LTN0013", "Deployment lab/plain") in about
+    assert not {code for code, _ in about} & {"LTN0010", "LTN0011", "LTN0012", "IST0001"}
+
+
 def test_an_edited_file_changes_routing_and_a_wrong_edit_does_not(mesh: LocalMesh) -> None:
     file = mesh.directory / "manifests" / "route.yaml"
+
+    def problems() -> list[str]:
+        return [problem for problem in mesh.problems() if str(file) in problem]
+
     write_manifest(file, ROUTE % ("echo", "one"))
     eventually(lambda: routed(mesh) == "one")
 
@@ -241,21 +260,21 @@ def test_an_edited_file_changes_routing_and_a_wrong_edit_does_not(mesh: LocalMes
     assert call(mesh, "http://echo/routed")["seen"]["pod"] == mesh.pod_name("plain", NAMESPACE)
 
     write_manifest(file, (ROUTE % ("echo", "three")).replace("headers:", "headerz:"))
-    (problem,) = eventually(mesh.problems)
+    (problem,) = eventually(problems)
     assert problem.startswith(f"{file}:9: VirtualService lab/lab-route: ")
     assert "spec.http[0].headerz: unknown field; did you mean `headers`?" in problem
     eventually(lambda: problem in mesh.shown())
     assert routed(mesh) == "two"
 
     write_manifest(file, "spec: [")
-    (problem,) = eventually(lambda: [each for each in mesh.problems() if "headerz" not in each])
+    (problem,) = eventually(lambda: [each for each in problems() if "headerz" not in each])
     assert problem.startswith(f"{file}:")
     eventually(lambda: problem in mesh.shown())
     assert routed(mesh) == "two"
 
     write_manifest(file, ROUTE % ("echo", "four"))
     eventually(lambda: routed(mesh) == "four")
-    assert mesh.problems() == []
+    assert problems() == []
     file.unlink()
     eventually(lambda: routed(mesh) is None)
 

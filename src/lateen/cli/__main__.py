@@ -41,6 +41,9 @@ SECTIONS: Final[dict[str, dict[str, Entry]]] = {
         "delete": Entry("delete", "Remove objects from the running mesh."),
     },
     "What it comes to": {
+        "analyze": Entry(
+            "analyze.command", "Find what is wrong or without effect in manifests or in the running mesh."
+        ),
         "proxy-config": Entry("proxy_config.command", "Show what the Envoy of a pod has.", ("pc",)),
         "proxy-status": Entry("proxy_status", "Show how far each proxy is with what it should have."),
         "translate": Entry("translate", "Show what manifests mean for one proxy, without running anything."),

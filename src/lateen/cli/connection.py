@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from lateen.cli.output import Failure, Format
-from lateen.local_runtime.api.client import ApiClient, ApiFailure, NotRunning
+from lateen.local_runtime.api.client import TIMEOUT_SECONDS, ApiClient, ApiFailure, NotRunning
 from lateen.local_runtime.state_directory import OfAnotherUser, StateDirectory
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -54,15 +54,20 @@ def of_root(state: StateDirectory) -> str:
 
 
 @contextmanager
-def mesh(state_dir: Path | None) -> Iterator[ApiClient]:
-    """A client of the running mesh; what it refuses, and that none runs, ends the command with words."""
+def mesh(state_dir: Path | None, timeout: float = TIMEOUT_SECONDS) -> Iterator[ApiClient]:
+    """A client of the running mesh; what it refuses, and that none runs, ends the command with words.
+
+    `timeout` is how many seconds it may be silent.
+    """
     state = state_directory(state_dir)
-    client = ApiClient(state.api_socket)
+    client = ApiClient(state.api_socket, timeout)
     try:
         yield client
     except NotRunning as error:
         raise Failure(f"{error}{of_root(state)}") from error
     except ApiFailure as error:
         raise Failure(str(error)) from error
+    except TimeoutError as error:
+        raise Failure(f"the mesh has not answered within {timeout:g} s") from error
     finally:
         client.close()

@@ -31,9 +31,11 @@ class Colour(StrEnum):
     DIM = "2"
 
 
-def coloured(text: str, colour: Colour, stream: TextIO | None = None) -> str:
-    """The text in a colour where the stream (standard output if None) is a terminal, else as it is."""
-    return f"\033[{colour.value}m{text}\033[0m" if (stream or sys.stdout).isatty() else text
+def coloured(text: str, colour: Colour, stream: TextIO | None = None, wanted: bool | None = None) -> str:
+    """The text in a colour where that is wanted, which is where the stream (standard output if None) is a terminal."""
+    if wanted is None:
+        wanted = (stream or sys.stdout).isatty()
+    return f"\033[{colour.value}m{text}\033[0m" if wanted else text
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -1,6 +1,7 @@
 """Labels and the selectors that match them."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -22,3 +23,34 @@ class Selector(msgspec.Struct, frozen=True, cache_hash=True, order=True):
 
     def __str__(self) -> str:
         return ",".join(f"{key}={value}" for key, value in self.items)
+
+
+def meets(selector: Mapping[str, Any], labels: Labels) -> bool:
+    """Whether labels meet a selector in the API's shape: all of `matchLabels` and of `matchExpressions`.
+
+    An empty selector is met by all labels, one that is not understood by none.
+    """
+    wanted, expressions = selector.get("matchLabels") or {}, selector.get("matchExpressions") or ()
+    if not isinstance(wanted, Mapping) or not isinstance(expressions, list | tuple):
+        return False
+    return all(labels.get(key) == value for key, value in wanted.items()) and all(
+        _holds(expression, labels) for expression in expressions
+    )
+
+
+def _holds(expression: Any, labels: Labels) -> bool:
+    if not isinstance(expression, Mapping) or not isinstance(values := expression.get("values") or (), list | tuple):
+        return False
+    key = str(expression.get("key"))
+    # Kubernetes takes values where they mean something, and only there.
+    match expression.get("operator"):
+        case "In" if values:
+            return key in labels and labels[key] in values
+        case "NotIn" if values:
+            return labels.get(key) not in values
+        case "Exists" if not values:
+            return key in labels
+        case "DoesNotExist" if not values:
+            return key not in labels
+        case _:
+            return False

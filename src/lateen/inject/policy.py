@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from lateen.common.labels import Labels
+from lateen.common.labels import Labels, meets
 from lateen.inject import pods
 from lateen.inject.settings import SELECTOR, Policy, Settings
 
@@ -80,32 +80,5 @@ def _stated(pod: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _any_matches(selectors: Iterable[SELECTOR], labels: Labels) -> bool:
-    return any(_matches(selector, labels) for selector in selectors)
-
-
-def _matches(selector: SELECTOR, labels: Labels) -> bool:
-    """A selector that is empty or not understood matches nothing."""
-    wanted, expressions = selector.get("matchLabels") or {}, selector.get("matchExpressions") or []
-    if not isinstance(wanted, Mapping) or not isinstance(expressions, list | tuple) or not (wanted or expressions):
-        return False
-    return all(labels.get(key) == value for key, value in wanted.items()) and all(
-        _expression(expression, labels) for expression in expressions
-    )
-
-
-def _expression(expression: Any, labels: Labels) -> bool:
-    if not isinstance(expression, Mapping) or not isinstance(values := expression.get("values") or [], list | tuple):
-        return False
-    key = str(expression.get("key"))
-    # Kubernetes takes values where they mean something, and only there.
-    match expression.get("operator"):
-        case "In" if values:
-            return key in labels and labels[key] in values
-        case "NotIn" if values:
-            return labels.get(key) not in values
-        case "Exists" if not values:
-            return key in labels
-        case "DoesNotExist" if not values:
-            return key not in labels
-        case _:
-            return False
+    """A selector that is empty matches nothing here."""
+    return any(meets(selector, labels) for selector in selectors if any(selector.values()))

@@ -23,10 +23,10 @@ from lateen.config.objects import ObjectRef
 from lateen.local_runtime import preflight
 from lateen.local_runtime.api.server import ApiServer
 from lateen.local_runtime.control_plane import ControlPlane, NoAnswer, listening
+from lateen.local_runtime.controllers.analysis import AnalysisController
 from lateen.local_runtime.controllers.defaults import DefaultsController
 from lateen.local_runtime.controllers.loop import Controllers
 from lateen.local_runtime.controllers.pods import PodController
-from lateen.local_runtime.controllers.service_checks import ServiceChecks
 from lateen.local_runtime.controllers.services import NameController, ServiceController
 from lateen.local_runtime.controllers.workloads import WorkloadController
 from lateen.local_runtime.errors import LauncherLost, ServiceRulesError
@@ -245,7 +245,7 @@ class Supervisor:
                 ServiceController(store, ipv6=machine.ipv6),
                 WorkloadController(store, pods, injector, self._notices, _LoopClock(), lambda: controllers.wake()),
                 runner,
-                ServiceChecks(store, self._notices),
+                AnalysisController(store, self._notices),
                 NameController(store, set_zone, rules.publish),
             ),
         )

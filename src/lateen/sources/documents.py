@@ -4,8 +4,9 @@ from typing import Any
 
 import msgspec
 
+from lateen.config.decode import Decoded
 from lateen.config.objects import ConfigObject, ObjectRef, Origin
-from lateen.config.problems import Notice, Rejected
+from lateen.config.problems import LineOf, Notice, Rejected
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -18,6 +19,15 @@ class Document(msgspec.Struct, frozen=True):
     raw: dict[str, Any]
     object: ConfigObject | None
     origin: Origin
+
+
+class Written(msgspec.Struct, frozen=True):
+    """A document as its file has it now, be its object in force or refused. `raw` is not to be changed."""
+
+    raw: dict[str, Any]
+    decoded: Decoded
+    origin: Origin
+    line_of: LineOf
 
 
 class Update(msgspec.Struct, frozen=True):

@@ -12,8 +12,8 @@ import msgspec
 from lateen.config.decode import DEFAULT_NAMESPACE, Decoded, Decoder, Invalid, UnknownKind, Untyped, decode
 from lateen.config.documents import Chunk, Malformed, YamlDocument, line_of, parse, split
 from lateen.config.objects import ConfigObject, ObjectRef, Origin
-from lateen.config.problems import Notice, Problem, Rejected
-from lateen.sources.documents import Document, Update
+from lateen.config.problems import LineOf, Notice, Problem, Rejected
+from lateen.sources.documents import Document, Update, Written
 
 
 class Unreadable(msgspec.Struct, frozen=True):
@@ -31,6 +31,7 @@ class _File(msgspec.Struct, frozen=True):
     documents: tuple[Document, ...] = ()
     rejected: tuple[Rejected, ...] = ()
     notices: tuple[Notice, ...] = ()
+    chunks: tuple[Chunk, ...] = ()
     readings: dict[str, _Reading] = {}
 
 
@@ -48,6 +49,14 @@ class FileState:
     def documents(self) -> tuple[Document, ...]:
         """Every object in force, in the order of the files."""
         return tuple(self._in_force.values())
+
+    def written(self) -> Iterator[Written]:
+        """Every document of the files that can be parsed, in the order of the files, refused ones too."""
+        for name, file in self._files.items():
+            for chunk in file.chunks:
+                for yaml, decoded in file.readings[chunk.text]:
+                    origin = Origin(name, chunk.above + yaml.line)
+                    yield Written(yaml.raw, decoded, origin, _line_finder(chunk, yaml))
 
     def origin(self, ref: ObjectRef) -> Origin | None:
         """Where the object in force is written."""
@@ -104,7 +113,8 @@ class FileState:
             return self._kept(last, Rejected(None, Origin(name), "", text.reason))
         readings: dict[str, _Reading] = {}
         builder = _FileBuilder(name, self._in_force)
-        for chunk in split(text):
+        chunks = split(text)
+        for chunk in chunks:
             reading = readings.get(chunk.text) or last.readings.get(chunk.text) or self._parse(chunk.text)
             if isinstance(reading, Malformed):
                 place = Origin(name, chunk.above + reading.line)
@@ -113,7 +123,7 @@ class FileState:
             readings[chunk.text] = reading
             builder.add(chunk, reading)
         builder.close(last.documents)
-        return _File(tuple(builder.documents), tuple(builder.rejected), tuple(builder.notices), readings)
+        return _File(tuple(builder.documents), tuple(builder.rejected), tuple(builder.notices), chunks, readings)
 
     def _parse(self, text: str) -> _Reading | Malformed:
         documents = parse(text)
@@ -169,7 +179,11 @@ class _FileBuilder:
             self.documents += (document for document in before if document.ref not in written)
 
     def _refuse(self, chunk: Chunk, yaml: YamlDocument, invalid: Invalid, origin: Origin) -> None:
-        self.rejected += invalid.rejections(origin, lambda path: chunk.above + line_of(chunk.text, yaml, path))
+        self.rejected += invalid.rejections(origin, _line_finder(chunk, yaml))
+
+
+def _line_finder(chunk: Chunk, yaml: YamlDocument) -> LineOf:
+    return lambda path: chunk.above + line_of(chunk.text, yaml, path)
 
 
 def _unknown(unknown: UnknownKind) -> str:

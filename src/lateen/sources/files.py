@@ -16,7 +16,7 @@ from watchfiles import awatch
 from lateen.config.decode import DEFAULT_NAMESPACE, Decoder, decode
 from lateen.config.objects import ObjectRef, Origin
 from lateen.config.problems import Notice, Rejected
-from lateen.sources.documents import Document, Update
+from lateen.sources.documents import Document, Update, Written
 from lateen.sources.file_state import FileState, Unreadable
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -73,6 +73,10 @@ class WatchedFiles:
     def notices(self) -> tuple[Notice, ...]:
         """What is to be said of the files as they are now."""
         return self._state.notices
+
+    def written(self) -> Iterator[Written]:
+        """Every document of the files as it is written now, refused ones too."""
+        return self._state.written()
 
     def refresh(self) -> Update:
         """Read what was written since the last time. A watched directory that is gone says what it last said."""

@@ -181,3 +181,16 @@ async def test_a_source_fed_by_hand() -> None:
     updates = source.watch()
     assert [names(await anext(updates)), names(await anext(updates))] == [(["x", "w"], [], []), ([], ["x"], [])]
     assert [document.ref for document in source.documents] == [ref("w")]
+
+
+def test_every_document_is_to_be_had_as_written_refused_ones_too(files: Files) -> None:
+    files.write("a.yaml", service("good") + service("bad", "x"))
+    files.write("b.yaml", "\n" + service("good", 81))
+    written = list(files.state.written())
+    assert [str(each.origin) for each in written] == ["a.yaml:2", "a.yaml:9", "b.yaml:3"]
+    assert [each.line_of(("spec", "ports", 0, "port")) for each in written] == [7, 14, 8]
+    assert [isinstance(each.decoded, ConfigObject) for each in written] == [True, False, True]
+    files.write("a.yaml", "spec: [")
+    assert [str(each.origin) for each in files.state.written()] == ["a.yaml:2", "a.yaml:9", "b.yaml:3"]
+    files.remove("a.yaml")
+    assert [str(each.origin) for each in files.state.written()] == ["b.yaml:3"]

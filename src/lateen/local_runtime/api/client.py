@@ -12,7 +12,8 @@ Json = dict[str, Any]
 Query = Mapping[str, str | int | bool | Sequence[str]]
 
 _READ: Final = 64 * 1024
-_TIMEOUT_SECONDS: Final = 30.0
+TIMEOUT_SECONDS: Final = 30.0
+"""How long the server may be silent, unless said otherwise."""
 
 
 class ApiFailure(Exception):
@@ -37,8 +38,9 @@ class NotRunning(Exception):
 class ApiClient:
     """Requests to one server, over one connection that is opened when it is first needed and kept. Not for threads."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, timeout: float = TIMEOUT_SECONDS) -> None:
         self.path = path
+        self._timeout = timeout
         self._connection: _UnixConnection | None = None
 
     def get(self, path: str, query: Query | None = None) -> Json:
@@ -48,7 +50,7 @@ class ApiClient:
         self, method: str, path: str, query: Query | None = None, body: object = None, content_type: str = ""
     ) -> Json:
         """The answer as a mapping (a list is under `items`). Raises `ApiFailure` or `NotRunning`."""
-        connection = self._connection or _UnixConnection(self.path, _TIMEOUT_SECONDS)
+        connection = self._connection or _UnixConnection(self.path, self._timeout)
         self._connection = None
         try:
             answer = _ask(connection, method, path, query, body, content_type)

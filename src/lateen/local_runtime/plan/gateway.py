@@ -17,7 +17,8 @@ MANAGER: Final = "lateen"
 MESH_CONFIG_MAP: Final = "istio"
 CONTROL_SOCKET: Final = "unix:///var/run/lateen/xds.sock"
 
-_PORTS: Final = (("status-port", 15021, 15021), ("http2", 80, 8080), ("https", 443, 8443))
+GATEWAY_PORTS: Final = (("status-port", 15021, 15021), ("http2", 80, 8080), ("https", 443, 8443))
+"""Name, port of the Service, port of the pods."""
 
 
 def wanted_gateway(gateways: Iterable[Json], workloads: Iterable[Json]) -> list[Json]:
@@ -102,7 +103,7 @@ def _deployment() -> Json:
                 {
                     "name": "istio-proxy",
                     "image": "auto",
-                    "ports": [{"containerPort": port, "protocol": "TCP"} for _, _, port in _PORTS],
+                    "ports": [{"containerPort": port, "protocol": "TCP"} for _, _, port in GATEWAY_PORTS],
                 }
             ],
         },
@@ -116,7 +117,9 @@ def _deployment() -> Json:
 
 
 def _service() -> Json:
-    ports = [{"name": name, "port": port, "targetPort": target, "protocol": "TCP"} for name, port, target in _PORTS]
+    ports = [
+        {"name": name, "port": port, "targetPort": target, "protocol": "TCP"} for name, port, target in GATEWAY_PORTS
+    ]
     return {
         "apiVersion": "v1",
         "kind": "Service",

@@ -23,7 +23,7 @@ from lateen.local_runtime.pods.processes import INIT_CONTAINER, PROXY_CONTAINER
 NATIVE_NFTABLES: Final = "NATIVE_NFTABLES"
 _DNS_CAPTURE: Final = "ISTIO_META_DNS_CAPTURE"
 
-_VALUES: Final = Values(certificate_provider="")
+VALUES: Final = Values(certificate_provider="")
 
 
 class LocalInjector:
@@ -50,7 +50,7 @@ class LocalInjector:
 
 def local_settings(mesh: Mapping[str, object]) -> Settings:
     """The injector's settings for a mesh configuration in JSON shape."""
-    return Settings(inject_by_default=True, values=_VALUES, mesh=Mesh.of(mesh))
+    return Settings(inject_by_default=True, values=VALUES, mesh=Mesh.of(mesh))
 
 
 def for_pod(pod: Json, settings: Settings) -> Settings:
