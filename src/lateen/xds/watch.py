@@ -290,7 +290,7 @@ class Watch:
         blamed = wanted & named if named else wanted
         if blamed:
             self.error = error or "refused without a reason"
-        if self._rest is not None and self.flights:
+        if self.fresh or (self._rest is not None and self.flights):
             return NOTHING  # a later response carries all of this again, so the answer to that counts
         if blamed and not named and len(names) > 1:
             known = frozenset(r.name for u in flight.told for r in u.changed if self._refused.get(r.name) == r.version)
