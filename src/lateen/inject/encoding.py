@@ -90,8 +90,14 @@ _SAME_ORDER = {
 
 def normalised(pod: Mapping[str, Any]) -> dict[str, Any]:
     """The pod as the API would give it back; `containers` and each container's `resources` are always there."""
-    result: dict[str, Any] = _normalised("", pod)
+    result = encoded(pod)
     result.setdefault("spec", {}).setdefault("containers", [])
+    return result
+
+
+def encoded(found: Mapping[str, Any]) -> dict[str, Any]:
+    """An object of any kind as the API would give it back."""
+    result: dict[str, Any] = _normalised("", found)
     return result
 
 
