@@ -82,8 +82,12 @@ class Rewritten(msgspec.Struct, frozen=True):
 
 def is_known(document: Mapping[str, Any]) -> bool:
     """Whether `rewritten` would touch it; others are to stay as they are written."""
-    kind = document.get("kind")
-    return kind == LIST or kind in _TEMPLATES
+    return document.get("kind") == LIST or is_workload(document)
+
+
+def is_workload(document: Mapping[str, Any]) -> bool:
+    """Whether it has a pod template, or is a pod."""
+    return document.get("kind") in _TEMPLATES
 
 
 def rewritten(document: Mapping[str, Any], settings: Settings) -> Rewritten:
@@ -93,10 +97,10 @@ def rewritten(document: Mapping[str, Any], settings: Settings) -> Rewritten:
     """
     if document.get("kind") != LIST:
         return _workload(document, settings)
-    items = document.get("items") or []
+    items = [] if document.get("items") is None else document["items"]
     if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
         raise InjectionError("List: items: expected a list of objects")
-    results = [_workload(item, settings) if item.get("kind") in _TEMPLATES else Rewritten(item) for item in items]
+    results = [_workload(item, settings) if is_workload(item) else Rewritten(item) for item in items]
     warnings = tuple(warning for result in results for warning in result.warnings)
     return Rewritten({"metadata": {}, **document, "items": [result.object for result in results]}, warnings)
 
