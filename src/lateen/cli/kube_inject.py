@@ -48,6 +48,7 @@ _NOTHING: Final[Mapping[str, Any]] = {}
 @click.option("--injectConfigMapName", "inject_config_map", metavar="NAME", help="Config and values from that mesh.")
 @click.option("-i", "--istioNamespace", "namespace", default="istio-system", metavar="NAMESPACE", help="Of those two.")
 @click.option("-r", "--revision", default="", metavar="NAME", help="The control plane that pods are to belong to.")
+@click.option("--state-dir", "state_dir", type=click.Path(path_type=Path), metavar="DIR", help="Of that mesh.")
 @click.option("--webhookConfig", "webhook_config", metavar="NAME", help="Needs a cluster; an error here.")
 def command(filename: str | None, output: str | None, webhook_config: str | None, **flags: Any) -> int:
     """Put the sidecar into every workload of a file, as the webhook would into its pods.
@@ -84,11 +85,12 @@ def _settings(
     mesh_config_map: str | None,
     inject_config_map: str | None,
     namespace: str,
+    state_dir: Path | None,
     revision: str,
 ) -> Settings:
     """Files win over what the running mesh has, flags over files."""
-    mesh = _config_map(namespace, mesh_config_map) if mesh_config_map else {}
-    injector = _config_map(namespace, inject_config_map) if inject_config_map else {}
+    mesh = _config_map(state_dir, namespace, mesh_config_map) if mesh_config_map else {}
+    injector = _config_map(state_dir, namespace, inject_config_map) if inject_config_map else {}
     config = _read(inject_config_file, _config_of, injector.get(INJECTION_CONFIG_KEY, ""), None)
     documents = Documents(
         config=config,
@@ -135,12 +137,12 @@ def _read(file: str | None, reading: Callable[[str], T], otherwise: str, default
         raise Failure(f"{file}: {error}" if file else str(error)) from error
 
 
-def _config_map(namespace: str, name: str) -> Mapping[str, str]:
+def _config_map(state_dir: Path | None, namespace: str, name: str) -> Mapping[str, str]:
     """The data of a ConfigMap of the mesh that runs on this machine."""
     from lateen.cli.connection import mesh
     from lateen.local_runtime.api.client import object_path
 
-    with mesh(None) as client:
+    with mesh(state_dir) as client:
         found: Mapping[str, str] = client.get(object_path("v1", "configmaps", namespace, name)).get("data") or {}
     return found
 
