@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,10 @@ REVIEWS = {"pod": 1, "large_pod": 20_000}
 
 
 def run() -> Json:
-    """Times in milliseconds. The large pod is asked for ten times, one after the other."""
+    """Times in milliseconds. The large pod is asked for ten times, one after the other.
+
+    `floor` is the same stream of requests that take no work: what the machine, TLS, HTTP and the client take.
+    """
     with tempfile.TemporaryDirectory(prefix="lateen-bench-") as name:
         directory = Path(name)
         figures: Json = {"kube_inject_ms": round(statistics.median(_kube_inject_ms(directory)), 1)}
@@ -98,9 +102,10 @@ async def _webhook(webhook: Webhook) -> Json:
     connector = aiohttp.TCPConnector(ssl=trust, limit=0)
     async with aiohttp.ClientSession(f"https://localhost:{await webhook.port()}", connector=connector) as session:
         bodies = {name: json.dumps(_review(variables)).encode() for name, variables in REVIEWS.items()}
-        await _stream(session, bodies["pod"], WARM_UP)
+        await _stream(lambda due: _asked(session, bodies["pod"], due), WARM_UP)
+        floor = await _stream(lambda due: _ready(session, due), PER_S * SECONDS)
         before = webhook.cpu_s
-        found = await _stream(session, bodies["pod"], PER_S * SECONDS)
+        found = await _stream(lambda due: _asked(session, bodies["pod"], due), PER_S * SECONDS)
         cpu_s = webhook.cpu_s - before
         large = [await _asked(session, bodies["large_pod"], time.perf_counter()) for _ in range(10)]
         beside = await _beside(session, bodies)
@@ -111,20 +116,22 @@ async def _webhook(webhook: Webhook) -> Json:
         "p50_ms": _quantile(answered, 0.5),
         "p99_ms": _quantile(answered, 0.99),
         "max_ms": _quantile(answered, 1.0),
+        "floor_p50_ms": _quantile(floor, 0.5),
+        "floor_p99_ms": _quantile(floor, 0.99),
         "cpu_ms": round(cpu_s * 1000 / len(found), 2),
         "large_p50_ms": _quantile(large, 0.5),
         "ready_beside_large_max_ms": _quantile(beside, 1.0),
     }
 
 
-async def _stream(session: aiohttp.ClientSession, body: bytes, count: int) -> list[float]:
-    """One review each 1/PER_S s, whether or not the ones before are answered; times from when each was due."""
+async def _stream(ask: Callable[[float], Coroutine[Any, Any, float]], count: int) -> list[float]:
+    """One question each 1/PER_S s, whether or not the ones before are answered; times from when each was due."""
     begun = time.perf_counter()
     tasks = []
     for number in range(count):
         due = begun + number / PER_S
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
-        tasks.append(asyncio.create_task(_asked(session, body, due)))
+        tasks.append(asyncio.create_task(ask(due)))
     return await asyncio.gather(*tasks)
 
 
@@ -133,13 +140,17 @@ async def _beside(session: aiohttp.ClientSession, bodies: dict[str, bytes]) -> l
     large = asyncio.gather(*(_asked(session, bodies["large_pod"], 0.0) for _ in range(5)))
     found = []
     while not large.done():
-        begun = time.perf_counter()
-        async with session.get("/ready") as answer:
-            await answer.read()
-        found.append((time.perf_counter() - begun) * 1000)
+        found.append(await _ready(session, time.perf_counter()))
         await asyncio.sleep(0.005)
     await large
     return found
+
+
+async def _ready(session: aiohttp.ClientSession, since: float) -> float:
+    """Milliseconds from a moment until the server has said that it is ready, which takes no work."""
+    async with session.get("/ready") as answer:
+        await answer.read()
+    return (time.perf_counter() - since) * 1000
 
 
 async def _asked(session: aiohttp.ClientSession, body: bytes, since: float) -> float:
