@@ -25,7 +25,8 @@ _QUANTITY_MAPS = frozenset(("limits", "requests", "overhead"))
 _QUANTITIES = frozenset(("divisor", "sizeLimit"))
 _MAPS = TEXT_MAPS | _QUANTITY_MAPS
 
-_ALWAYS = frozenset(("mountPath",))
+_ALWAYS = frozenset(("mountPath", "storageClassName"))
+"""Texts that are there even when empty: a claim of no storage class is not one of the default class."""
 _WITH_PORT = frozenset(("httpGet", "tcpSocket", "grpc"))
 _CONTAINER_LISTS = frozenset(("containers", "initContainers", "ephemeralContainers"))
 

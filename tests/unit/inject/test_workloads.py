@@ -76,11 +76,11 @@ def test_a_pod_is_its_own_template_and_claims_have_their_fields() -> None:
     assert proxies(found) == ["istio-init", "istio-proxy"]
     assert found["status"] == {}
     assert "creationTimestamp" not in found["metadata"]
-    claims = [{"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"]}}]
+    claims = [{"metadata": {"name": "data"}, "spec": {"storageClassName": ""}}]
     (claim,) = rewritten(workload("StatefulSet", volumeClaimTemplates=claims), SETTINGS).object["spec"][
         "volumeClaimTemplates"
     ]
-    assert claim == {**claims[0], "spec": {"accessModes": ["ReadWriteOnce"], "resources": {}}, "status": {}}
+    assert claim == {**claims[0], "spec": {"storageClassName": "", "resources": {}}, "status": {}}
 
 
 @pytest.mark.parametrize(
