@@ -9,6 +9,8 @@ from support.admission_reviews import admitted, review_of
 from support.json_patch import applied
 
 from lateen.inject.admission import Outcome, review
+from lateen.inject.configuration import Documents
+from lateen.inject.errors import InjectionError
 from lateen.inject.inject import Injected, inject
 from lateen.inject.json_patch import json_patch
 from lateen.inject.settings import Settings
@@ -121,3 +123,31 @@ def test_whatever_is_asked_is_answered(body: Any) -> None:
     answer = json.loads(review(json.dumps(body).encode(), Settings()).body)
     assert answer["kind"] == "AdmissionReview"
     assert isinstance(answer["response"]["allowed"], bool)
+
+
+DEEP_KEYS = st.sampled_from(
+    (
+        *("global", "proxy", "sidecarInjectorWebhook", "templates", "pilot", "cni", "env", "resources", "statusPort"),
+        *("policy", "defaultTemplates", "aliases", "neverInjectSelector", "extensionProviders", "defaultConfig"),
+    )
+)
+DOCUMENTS = st.dictionaries(
+    DEEP_KEYS,
+    st.recursive(
+        SCALARS,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(DEEP_KEYS, inner, max_size=3),
+        max_leaves=12,
+    ),
+    max_size=4,
+)
+
+
+@given(st.none() | DOCUMENTS, DOCUMENTS, DOCUMENTS)
+@settings(deadline=None)
+def test_settings_are_read_or_refused_in_words(config: Any, values: Any, mesh: Any) -> None:
+    try:
+        chosen = Documents(config, values, mesh).settings()
+    except InjectionError:
+        return
+    body = json.dumps(review_of({"spec": {"containers": [{"name": "app"}]}})).encode()
+    assert json.loads(review(body, chosen).body)["response"]["uid"]

@@ -99,7 +99,7 @@ def _settings(
     )
     operator = _read(operator_file, lambda text: read(text, "operator"), "", _NOTHING)
     try:
-        documents = with_operator(with_operator(documents, operator.get("spec") or {}), set_flags(flags))
+        documents = with_operator(with_operator(documents, operator), set_flags(flags))
         return _as_asked_for(documents.settings(), revision)
     except InjectionError as error:
         raise Failure(str(error)) from error

@@ -34,6 +34,7 @@ class Documents(msgspec.Struct, frozen=True):
 
     def settings(self) -> Settings:
         """What they say; settings of the process are left as they are. Raises `InjectionError`."""
+        _object(self.values, "values", "sidecarInjectorWebhook")
         try:
             return Settings.of(self.values, _checked_mesh(self.mesh), self.config)
         except msgspec.ValidationError as error:
@@ -57,24 +58,25 @@ def read(text: str, what: str) -> Json:
 
 
 def with_operator(documents: Documents, operator: Json) -> Documents:
-    """The documents with the `spec` of an IstioOperator over them."""
-    values = dict(operator.get("values") or {})
-    pilot = dict(values.get("pilot") or {})
+    """The documents with the `spec` of an IstioOperator over them. Raises `InjectionError`."""
+    spec = _object(operator, "operator", "spec")
+    values = _object(spec, "spec", "values")
+    pilot = _object(values, "spec.values", "pilot")
     for name in ("cni", "env"):  # the chart's own, and the operator's spelling of them
         if isinstance(values.get(name), Mapping):
-            pilot[name] = over(pilot.get(name) or {}, values[name])
-    enabled = ((operator.get("components") or {}).get("cni") or {}).get("enabled")
+            pilot[name] = over(_object(pilot, "spec.values.pilot", name), values[name])
+    enabled = _object(_object(spec, "spec", "components"), "spec.components", "cni").get("enabled")
     if enabled is not None:
-        pilot["cni"] = over({"enabled": enabled}, pilot.get("cni") or {})
+        pilot["cni"] = over({"enabled": enabled}, _object(pilot, "spec.values.pilot", "cni"))
     return msgspec.structs.replace(
         documents,
         values=over(documents.values, {**values, "pilot": pilot} if pilot else values),
-        mesh=over(documents.mesh, operator.get("meshConfig") or {}),
+        mesh=over(documents.mesh, _object(spec, "spec", "meshConfig")),
     )
 
 
 def set_flags(flags: Iterable[str]) -> Json:
-    """The `spec` of an IstioOperator that `PATH=VALUE` flags make. Raises `InjectionError`."""
+    """The IstioOperator that `PATH=VALUE` flags make. Raises `InjectionError`."""
     spec: dict[str, Any] = {}
     for flag in flags:
         path, equals, text = flag.partition("=")
@@ -88,7 +90,15 @@ def set_flags(flags: Iterable[str]) -> Json:
         for key in reversed(keys):
             change = {key: change}
         spec = over(spec, change)
-    return spec
+    return {"spec": spec}
+
+
+def _object(document: Json, where: str, key: str) -> dict[str, Any]:
+    """The object under a key, as a copy; an empty one where there is none."""
+    found = document.get(key)
+    if not isinstance(found, Mapping | None):
+        raise InjectionError(f"{where}.{key}: expected an object, not {found!r}")
+    return dict(found or {})
 
 
 def _in_words(error: str) -> str:

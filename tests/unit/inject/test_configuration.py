@@ -19,7 +19,7 @@ def test_an_operators_values_lie_over_those_there_are_and_its_cni_is_the_charts(
         "meshConfig": {"trustDomain": "example.org"},
     }
     documents = Documents(values={"global": {"tag": "1", "hub": "h"}}, mesh={"trustDomain": "a", "proxyListenPort": 1})
-    settings = with_operator(documents, spec).settings()
+    settings = with_operator(documents, {"spec": spec}).settings()
     values = settings.values
     assert (values.hub, values.tag, values.cni_enabled, values.cni_provider) == ("h", "2", True, "multus")
     assert values.cluster_trust_bundle
@@ -28,10 +28,24 @@ def test_an_operators_values_lie_over_those_there_are_and_its_cni_is_the_charts(
 
 def test_flags_are_typed_and_may_name_keys_with_dots() -> None:
     flags = ("values.global.proxy.statusPort=7", "values.a\\.b.c=x=y", "components.cni.enabled=true")
-    assert set_flags(flags) == {
+    assert set_flags(flags)["spec"] == {
         "values": {"global": {"proxy": {"statusPort": 7}}, "a.b": {"c": "x=y"}},
         "components": {"cni": {"enabled": True}},
     }
+
+
+@pytest.mark.parametrize(
+    ("operator", "said"),
+    [
+        ({"spec": 1}, "operator.spec: expected an object, not 1"),
+        ({"spec": {"values": "x"}}, "spec.values: expected an object, not 'x'"),
+        ({"spec": {"values": {"pilot": [], "cni": {}}}}, "spec.values.pilot: expected an object"),
+        ({"spec": {"components": {"cni": True}}}, "spec.components.cni: expected an object, not True"),
+    ],
+)
+def test_an_operator_of_another_shape_is_refused(operator: Any, said: str) -> None:
+    with pytest.raises(InjectionError, match=said):
+        with_operator(Documents(), operator)
 
 
 @pytest.mark.parametrize("flag", ["values.a", "a.b=c", "values=1", "values..a=1", "=x"])
@@ -54,6 +68,7 @@ def test_empty_lists_of_the_injection_config_leave_the_defaults() -> None:
         ({"mesh": {"trustDomian": "x"}}, "mesh config: trustDomian: unknown field"),
         ({"mesh": {"defaultConfig": {"statusPort": "x"}}}, "mesh config: defaultConfig.statusPort: must be"),
         ({"config": {"templates": {"a": 1}}}, "templates"),
+        ({"values": {"sidecarInjectorWebhook": 1}}, "values.sidecarInjectorWebhook: expected an object, not 1"),
     ],
 )
 def test_a_wrong_setting_is_named_as_it_was_written(documents: Any, said: str) -> None:
