@@ -6,10 +6,11 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ import grpc
 import pytest
 import yaml
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
+from support.admission_reviews import admitted, review_of
+from support.certificates import make_certificate
 from support.worlds import service, virtual_service
 
 from lateen.xds.grpc import reflection  # noqa: F401  its messages are looked up by name
@@ -59,6 +62,12 @@ class Program:
             assert time.monotonic() < end, said
             assert self.process.poll() is None or text in self.log.read_text(), said
             time.sleep(0.02)
+
+    def port_of(self, told: str) -> int:
+        """The port at which it says that it listens."""
+        found = re.search(rf"127\.0\.0\.1:(\d+): {told}", said := self.log.read_text())
+        assert found, said
+        return int(found[1])
 
     def channel(self) -> grpc.aio.Channel:
         return grpc.aio.insecure_channel(f"unix:{self.sockets['grpc']}")
@@ -242,22 +251,78 @@ async def test_it_serves_a_socket_that_the_parent_left_open(start: Start) -> Non
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    """A certificate of localhost, signed by itself, with `key.pem` beside it."""
-    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "key.pem")
-    name = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2", "-out", "cert.pem")
-    subprocess.run(["openssl", "req", "-x509", *new_key, *name], cwd=tmp_path, check=True, capture_output=True)
-    return tmp_path / "cert.pem"
+    """A certificate of localhost, signed by itself, with its key beside it."""
+    return make_certificate(tmp_path)[0]
 
 
 async def test_it_serves_tls_with_the_certificate_that_it_is_given(start: Start, certificate: Path) -> None:
-    key = certificate.with_name("key.pem")
-    files = (f"--tlsCertFile={certificate}", f"--tlsKeyFile={key}", f"--caCertFile={certificate}")
-    program = start("--secureGRPCAddr=127.0.0.1:0", *files, objects=(service("reviews"),))
-    found = re.search(r"127\.0\.0\.1:(\d+): listening for proxies, over TLS", program.log.read_text())
-    assert found, program.log.read_text()
+    flags = (*tls_flags(certificate), f"--caCertFile={certificate}", "--httpsAddr=")
+    program = start("--secureGRPCAddr=127.0.0.1:0", *flags, objects=(service("reviews"),))
+    port = program.port_of("listening for proxies, over TLS")
     credentials = grpc.ssl_channel_credentials(await asyncio.to_thread(certificate.read_bytes))
-    async with grpc.aio.secure_channel(f"localhost:{found[1]}", credentials) as channel:
+    async with grpc.aio.secure_channel(f"localhost:{port}", credentials) as channel:
         assert cluster_of("reviews") in names(await Proxy(channel).ask())
+
+
+def tls_flags(certificate: Path) -> tuple[str, ...]:
+    return (f"--tlsCertFile={certificate}", f"--tlsKeyFile={certificate.with_suffix('.key')}")
+
+
+async def proxy_image(port: int, authority: bytes) -> str:
+    """The image that the webhook gives a pod's proxy, over TLS that is verified."""
+    pod = {"metadata": {"name": "web"}, "spec": {"containers": [{"name": "app"}]}}
+    trust = aiohttp.TCPConnector(ssl=ssl.create_default_context(cadata=authority.decode()))
+    async with (
+        aiohttp.ClientSession(f"https://localhost:{port}", connector=trust) as session,
+        session.post("/inject", json=review_of(pod)) as answer,
+    ):
+        injected = admitted(pod, await answer.read())
+    (image,) = (each["image"] for each in injected["spec"]["containers"] if each["name"] == "istio-proxy")
+    return str(image)
+
+
+async def eventually(found: Callable[[], Awaitable[Any]], wanted: object) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while await found() != wanted:  # noqa: ASYNC110  another process, which cannot set an event
+            await asyncio.sleep(0.05)
+
+
+async def test_the_webhook_follows_its_config_map_and_is_counted(start: Start, certificate: Path) -> None:
+    flags = (*tls_flags(certificate), "--httpsAddr=127.0.0.1:0", "--secureGRPCAddr=")
+    program = start(*flags)
+    port = program.port_of("listening for the injection webhook")
+    authority = await asyncio.to_thread(certificate.read_bytes)
+    assert await proxy_image(port, authority) == "registry.istio.io/testing/proxyv2:latest"
+    program.write("injector.yaml", injector_config_map(values='{"global": {"hub": "example.org", "tag": "1"}}'))
+    await eventually(lambda: proxy_image(port, authority), "example.org/proxyv2:1")
+    program.write("injector.yaml", injector_config_map(values="{"))
+    told = "ConfigMap istio-system/istio-sidecar-injector: values: line 2"
+    await asyncio.to_thread(program.await_log, told)
+    assert await proxy_image(port, authority) == "example.org/proxyv2:1"
+    _, metrics = await program.get("/metrics")
+    assert re.search(r"^sidecar_injection_success_total [3-9]", metrics, re.MULTILINE)
+    assert "sidecar_injection_failure_total 0\n" in metrics
+
+
+def injector_config_map(**data: str) -> dict[str, Any]:
+    metadata = {"name": "istio-sidecar-injector", "namespace": "istio-system"}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+
+
+async def test_a_renewed_certificate_is_shown_without_a_restart(
+    start: Start, certificate: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    program = start(*tls_flags(certificate), "--httpsAddr=127.0.0.1:0", "--secureGRPCAddr=")
+    port = program.port_of("listening for the injection webhook")
+    renewed, key = await asyncio.to_thread(make_certificate, tmp_path_factory.mktemp("renewed"))
+    authority = await asyncio.to_thread(renewed.read_bytes)
+    with pytest.raises(aiohttp.ClientConnectorCertificateError):
+        await proxy_image(port, authority)
+    key.replace(certificate.with_suffix(".key"))  # without its certificate it is of no use, and changes nothing
+    await asyncio.to_thread(program.await_log, "the certificate in use stays")
+    renewed.replace(certificate)
+    await asyncio.to_thread(program.await_log, "the new certificate is in use")
+    assert await proxy_image(port, authority)
 
 
 @pytest.mark.parametrize(

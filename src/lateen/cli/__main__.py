@@ -48,6 +48,12 @@ SECTIONS: Final[dict[str, dict[str, Entry]]] = {
         "proxy-status": Entry("proxy_status", "Show how far each proxy is with what it should have."),
         "translate": Entry("translate", "Show what manifests mean for one proxy, without running anything."),
     },
+    "Injection": {
+        "kube-inject": Entry("kube_inject", "Put the sidecar into the workloads of a file."),
+        "check-inject": Entry(
+            "check_inject", "Show whether pods are injected, which rule decides, and what would change it."
+        ),
+    },
     "The control plane by itself": {
         "control-plane": Entry("control_plane", "Serve proxies over xDS from a directory of configuration."),
     },

@@ -44,6 +44,17 @@ from lateen.cli.output import Failure
     help="Where to serve metrics, and debug pages to this machine.  [default: :15014]",
 )
 @click.option(
+    "--httpsAddr",
+    "httpsAddr",
+    metavar="ADDRESS",
+    help="Where to serve the injection webhook.  [default: :15017, if there is a certificate]",
+)
+@click.option(
+    "--revision",
+    metavar="NAME",
+    help="Revision of this control plane, which injected pods carry.  [default: REVISION, or default]",
+)
+@click.option(
     "--http2Engine",
     "http2Engine",
     type=click.Choice(["ngh2", "h2"]),
@@ -54,6 +65,9 @@ from lateen.cli.output import Failure
 def command(**flags: Any) -> int:
     """Serve proxies over xDS from a directory of configuration, until told to stop by SIGTERM or SIGINT.
 
+    With a certificate it injects sidecars too, as a webhook: by the ConfigMaps istio-sidecar-injector and istio of
+    istio-system, as they are in the directory.
+
     An ADDRESS is HOST:PORT, :PORT (all addresses), unix:///PATH or fd://NUMBER (a listening socket that the parent
     process has left open); an empty one is not listened at.
 
@@ -61,6 +75,7 @@ def command(**flags: Any) -> int:
     what was in force stays.
     """
     import logging
+    import os
 
     import uvloop
 
@@ -70,7 +85,7 @@ def command(**flags: Any) -> int:
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        uvloop.run(run(read_settings(flags)))
+        uvloop.run(run(read_settings(flags, os.environ)))
     except InvalidSettings as error:
         raise click.UsageError(str(error)) from error
     except CannotStart as error:

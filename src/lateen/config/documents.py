@@ -87,13 +87,20 @@ def split(text: str) -> tuple[Chunk, ...]:
 
 def parse(text: str) -> tuple[YamlDocument, ...] | Malformed:
     """The documents of a chunk, in order, lists of objects taken apart; empty documents are left out."""
+    documents = parse_whole(text)
+    if isinstance(documents, Malformed):
+        return documents
+    return tuple(item for document in documents for item in _items(document, text))
+
+
+def parse_whole(text: str) -> tuple[YamlDocument, ...] | Malformed:
+    """The documents of a chunk, in order, each as written; empty documents are left out."""
     try:
-        documents = [document for found in _read(text) for document in _items(found, text)]
+        return tuple(_read(text))
     except _Stop as stop:
         return stop.malformed
     except yaml.YAMLError as error:
         return Malformed(*explain(error))
-    return tuple(documents)
 
 
 def line_of(text: str, document: YamlDocument, path: Path) -> int:

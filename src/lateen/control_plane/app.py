@@ -13,6 +13,7 @@ from lateen.control_plane import exposition
 from lateen.control_plane.debug import pages
 from lateen.control_plane.debug.over_xds import with_debug
 from lateen.control_plane.debug.page import Known
+from lateen.control_plane.injector import Injector
 from lateen.control_plane.metrics import metrics
 from lateen.control_plane.publisher import Publisher
 from lateen.model.mesh import Diagnostic, Mesh
@@ -38,10 +39,12 @@ _LAG_EVERY_S = 1.0
 class ControlPlane:
     """Serves proxies over xDS from the objects that a source hands it. Lives on one event loop.
 
-    The first batch of objects must be everything there is at the start: proxies are answered from then on.
+    The first batch of objects must be everything there is at the start: proxies are answered from then on. An injector
+    is told of each batch.
     """
 
-    def __init__(self, engine: EngineKind = EngineKind.NGH2) -> None:
+    def __init__(self, engine: EngineKind = EngineKind.NGH2, injector: Injector | None = None) -> None:
+        self._injector = injector
         self._store = ConfigStore()
         self._publisher = Publisher(Mesh())
         self._health = Health()
@@ -69,7 +72,10 @@ class ControlPlane:
 
     def apply(self, changed: Sequence[ConfigObject], deleted: Sequence[ObjectRef]) -> None:
         """Take a batch of objects as one change; proxies get what differs as soon as all of it is worked out."""
-        self._publisher.apply(self._store.apply(changed, deleted))
+        changes = self._store.apply(changed, deleted)
+        if self._injector is not None:
+            self._injector.follow(self._store, changes)
+        self._publisher.apply(changes)
         self._publisher.ready = True
         self._set_health(Serving.SERVING)
 
@@ -89,7 +95,8 @@ class ControlPlane:
     async def page(self, path: str, query: str = "") -> Page:
         """What people may ask while it runs: `/metrics`, or a path under `/debug`. What there is not is a page too."""
         if path == "/metrics":
-            found = metrics(self._publisher, self._server, self._sent.by_type())
+            injection = self._injector.counts if self._injector is not None else None
+            found = metrics(self._publisher, self._server, self._sent.by_type(), injection)
             return Page(200, exposition.CONTENT_TYPE, exposition.exposed(found))
         return await pages.page(Known(self._publisher, self._store), path, query)
 

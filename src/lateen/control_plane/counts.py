@@ -11,8 +11,11 @@ from lateen.config.kinds.namespace import Namespace
 from lateen.config.kinds.pod import Pod
 from lateen.config.kinds.service import KubernetesService
 from lateen.config.store import Change, ChangeSet
+from lateen.inject.admission import Outcome
 
 _DELAYS_S: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+_INJECTION_S: Final = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 _REASONS: Final = {
     (kind.GROUP, kind.KIND): reason
@@ -51,6 +54,25 @@ class Counts:
         self.triggers.update(set(reasons) - {""})
         self.updates.update(filter(None, map(_update, changes, reasons)))
         self.rejected += len(changes.rejected)
+
+
+class InjectionCounts:
+    """What the webhook was asked for, from the program's start on."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.outcomes: Counter[Outcome] = Counter()
+        self.seconds = Histogram(_INJECTION_S)
+        """From a request's body being there until its answer is, waiting included."""
+        self.turned_away = 0
+        """Requests that were not looked at, because too many were under way."""
+
+    def answered(self, outcome: Outcome, seconds: float | None = None) -> None:
+        """Count a request; no seconds for one that had no body to work on."""
+        self.requests += 1
+        self.outcomes[outcome] += 1
+        if seconds is not None:
+            self.seconds.observe(seconds)
 
 
 def _reason(change: Change) -> str:

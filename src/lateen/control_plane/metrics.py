@@ -15,11 +15,13 @@ from typing import Final
 import lateen
 from lateen.common.histogram import Histogram
 from lateen.config.kinds.virtual_service import VirtualService
+from lateen.control_plane.counts import InjectionCounts
 from lateen.control_plane.debug.of_mesh import services, without_endpoints
 from lateen.control_plane.debug.sync_status import version_of
 from lateen.control_plane.exposition import Family, Kind, Sample, by_label, counter, gauge, histogram, histograms
 from lateen.control_plane.publisher import Publisher
 from lateen.control_plane.refusals import Refusals
+from lateen.inject.admission import Outcome
 from lateen.xds.resource import SHORT_NAMES
 from lateen.xds.server import GrpcServer
 
@@ -28,14 +30,18 @@ _MOST_REFUSALS: Final = 100
 _LONGEST_ERROR: Final = 120
 
 
-def metrics(publisher: Publisher, server: GrpcServer, sent: Mapping[str, Histogram]) -> Iterator[Family]:
-    """Everything there is; `sent` are the sizes of responses by type URL."""
+def metrics(
+    publisher: Publisher, server: GrpcServer, sent: Mapping[str, Histogram], injection: InjectionCounts | None = None
+) -> Iterator[Family]:
+    """Everything there is; `sent` are the sizes of responses by type URL, `injection` is None without a webhook."""
     yield gauge("pilot_info", "The version that runs.", 1, version=lateen.__version__)
     yield from _of_proxies(publisher, sent)
     yield from _of_configuration(publisher)
     yield from _of_refusals(publisher.refusals)
     yield from _of_answers(publisher)
     yield from _of_connections(server)
+    if injection is not None:
+        yield from _of_injection(injection)
     yield from _of_this_process()
 
 
@@ -91,6 +97,17 @@ def _of_connections(server: GrpcServer) -> Iterator[Family]:
     yield gauge("lateen_connections", "Open gRPC connections.", server.connections, engine=server.engine)
     told = "Connections that were given up, by reason."
     yield by_label("lateen_connections_dropped_total", Kind.COUNTER, told, "reason", server.dropped)
+
+
+def _of_injection(counts: InjectionCounts) -> Iterator[Family]:
+    yield counter("sidecar_injection_requests_total", "Pods that the webhook was asked about.", counts.requests)
+    by_outcome = {Outcome.INJECTED: "success", Outcome.FAILED: "failure", Outcome.SKIPPED: "skip"}
+    for outcome, name in by_outcome.items():
+        yield counter(f"sidecar_injection_{name}_total", f"Pods that were {outcome}.", counts.outcomes[outcome])
+    told = "Seconds from a request's body being there until its answer is."
+    yield histogram("sidecar_injection_time_seconds", told, counts.seconds)
+    told = "Requests that were turned away because too many were under way."
+    yield counter("lateen_injection_overload_total", told, counts.turned_away)
 
 
 def _of_this_process() -> Iterator[Family]:

@@ -10,18 +10,20 @@ import logging
 import os
 import signal
 import socket
-import ssl
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
 
 from lateen.control_plane.app import ControlPlane
+from lateen.control_plane.certificates import ServerCertificate
 from lateen.control_plane.errors import CannotStart
 from lateen.control_plane.from_files import FromFiles
 from lateen.control_plane.handed_over import HandedOver
 from lateen.control_plane.http_server import HttpServer
+from lateen.control_plane.injector import Injector
 from lateen.control_plane.news import News
-from lateen.control_plane.settings import Settings, TlsFiles
+from lateen.control_plane.settings import Settings
+from lateen.control_plane.webhook_server import WebhookServer
 from lateen.xds.listening import Address, InheritedSocket, Listener, TcpAddress
 from lateen.xds.port_owner import by_whom
 
@@ -32,8 +34,11 @@ _GOODBYE: Final = "the control plane is shutting down"
 
 async def run(settings: Settings) -> None:
     """Serve until told to stop. Raises `CannotStart`."""
-    control_plane = ControlPlane(engine=settings.engine)
+    injector = Injector(settings.injection) if settings.https is not None else None
+    control_plane = ControlPlane(engine=settings.engine, injector=injector)
     http = HttpServer(control_plane)
+    webhook = None if injector is None else WebhookServer(injector, lambda: control_plane.ready)
+    certificate = None if settings.tls is None else ServerCertificate(settings.tls)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -41,6 +46,9 @@ async def run(settings: Settings) -> None:
     try:
         control_plane.start()
         chores = await _fed(settings.source, control_plane)
+        if certificate is not None:
+            await _listen_securely(settings, certificate, control_plane, webhook)
+            chores.append(certificate.follow)
         await _listen(settings, control_plane, http)  # now that clients can be answered
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(chore()) for chore in chores]
@@ -49,6 +57,8 @@ async def run(settings: Settings) -> None:
             for task in tasks:
                 task.cancel()
     finally:
+        if webhook is not None:
+            await webhook.close()
         await control_plane.close()
         await http.close()
 
@@ -79,13 +89,21 @@ def _told_to_stop(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
 async def _listen(settings: Settings, control_plane: ControlPlane, http: HttpServer) -> None:
     for address in settings.grpc:
         await _bound("grpcAddr", address, control_plane.listen(address), "proxies, in plain text")
-    if settings.secure_grpc is not None and settings.tls is not None:
-        listening = control_plane.listen(settings.secure_grpc, _server_context(settings.tls))
-        await _bound("secureGRPCAddr", settings.secure_grpc, listening, "proxies, over TLS")
     if settings.http is not None:
         await _bound("httpAddr", settings.http, http.listen(settings.http), "readiness, metrics and debug pages")
     if settings.monitoring is not None:
         await _bound("monitoringAddr", settings.monitoring, http.listen(settings.monitoring), "metrics and version")
+
+
+async def _listen_securely(
+    settings: Settings, certificate: ServerCertificate, control_plane: ControlPlane, webhook: WebhookServer | None
+) -> None:
+    if settings.secure_grpc is not None:
+        listening = control_plane.listen(settings.secure_grpc, certificate.for_proxies())
+        await _bound("secureGRPCAddr", settings.secure_grpc, listening, "proxies, over TLS")
+    if settings.https is not None and webhook is not None:
+        listening = webhook.listen(settings.https, certificate.for_anyone())
+        await _bound("httpsAddr", settings.https, listening, "the injection webhook")
 
 
 async def _bound(flag: str, address: Address, listening: Coroutine[Any, Any, Listener], what: str) -> None:
@@ -98,29 +116,7 @@ async def _bound(flag: str, address: Address, listening: Coroutine[Any, Any, Lis
     _log.info("%s: listening for %s", listener.address, what)
 
 
-def _server_context(files: TlsFiles) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    named = {"tlsCertFile": files.certificate, "tlsKeyFile": files.key, "caCertFile": files.clients}
-    for flag, path in named.items():
-        if path is not None and not path.is_file():
-            raise CannotStart(f"--{flag} {path}: there is no such file")
-    try:
-        context.load_cert_chain(files.certificate, files.key)
-    except OSError as error:
-        raise CannotStart(f"--tlsCertFile {files.certificate}, --tlsKeyFile {files.key}: {_said(error)}") from error
-    if files.clients is not None:
-        context.verify_mode = ssl.CERT_OPTIONAL
-        try:
-            context.load_verify_locations(files.clients)
-        except OSError as error:
-            raise CannotStart(f"--caCertFile {files.clients}: {_said(error)}") from error
-    return context
-
-
 def _said(error: OSError) -> str:
-    if isinstance(error, ssl.SSLError):
-        return f"cannot be used as PEM: {(error.reason or 'not PEM').replace('_', ' ').lower()}"
     if error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)  # event loops write the address into the error's own text once more
     return error.strerror or str(error)

@@ -14,6 +14,7 @@ GRPC: Final = ":15010"
 SECURE_GRPC: Final = ":15012"
 HTTP: Final = "127.0.0.1:8080"
 MONITORING: Final = ":15014"
+HTTPS: Final = ":15017"
 
 
 class TlsFiles(msgspec.Struct, frozen=True):
@@ -24,8 +25,21 @@ class TlsFiles(msgspec.Struct, frozen=True):
     clients: Path | None = None
 
 
+class Injection(msgspec.Struct, frozen=True, kw_only=True):
+    """What the process decides about injected pods; the rest is in ConfigMaps.
+
+    `native_sidecars` is `true`, `false`, or anything else for whatever the cluster's nodes can do.
+    """
+
+    revision: str = "default"
+    native_sidecars: str = ""
+    compliance_policy: str = ""
+    openshift: bool = False
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """`http` is for this machine: readiness and debug pages; `monitoring` for others too. None means not served.
+    """`http` is for this machine: readiness and debug pages; `monitoring` for others too; `https` for the
+    webhook, and needs `tls`. None means not served.
 
     The configuration is that of a directory, or handed over by the process that started this one, over a socket.
     """
@@ -36,18 +50,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tls: TlsFiles | None = None
     http: Address | None = None
     monitoring: Address | None = None
+    https: Address | None = None
+    injection: Injection = Injection()
     engine: EngineKind = EngineKind.NGH2
 
 
-def read_settings(flags: Mapping[str, Any]) -> Settings:
+def read_settings(flags: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> Settings:
     """Settings of flags by name; those left out have their defaults, and an empty address is not listened at.
 
     Raises `InvalidSettings`, which names the flag.
     """
     tls = _tls(flags)
-    secure = flags.get("secureGRPCAddr")
-    if secure and tls is None:
-        raise InvalidSettings("--secureGRPCAddr needs a certificate to show: --tlsCertFile and --tlsKeyFile")
+    secure, https = flags.get("secureGRPCAddr"), flags.get("httpsAddr")
+    for flag, address in (("secureGRPCAddr", secure), ("httpsAddr", https)):
+        if address and tls is None:
+            raise InvalidSettings(f"--{flag} needs a certificate to show: --tlsCertFile and --tlsKeyFile")
     return Settings(
         source=_source(flags),
         grpc=_addresses("grpcAddr", flags.get("grpcAddr") or (GRPC,)),
@@ -55,7 +72,19 @@ def read_settings(flags: Mapping[str, Any]) -> Settings:
         tls=tls,
         http=_address("httpAddr", flags.get("httpAddr"), HTTP),
         monitoring=_address("monitoringAddr", flags.get("monitoringAddr"), MONITORING),
+        https=None if tls is None else _address("httpsAddr", https, HTTPS),
+        injection=_injection(flags.get("revision") or "", environment or {}),
         engine=EngineKind(flags.get("http2Engine") or EngineKind.NGH2),
+    )
+
+
+def _injection(revision: str, environment: Mapping[str, str]) -> Injection:
+    """By the variables that istiod reads."""
+    return Injection(
+        revision=revision or environment.get("REVISION") or "default",
+        native_sidecars=environment.get("ENABLE_NATIVE_SIDECARS", ""),
+        compliance_policy=environment.get("COMPLIANCE_POLICY", ""),
+        openshift=environment.get("PLATFORM", "").lower() == "openshift",
     )
 
 

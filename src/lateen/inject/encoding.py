@@ -25,7 +25,8 @@ _QUANTITY_MAPS = frozenset(("limits", "requests", "overhead"))
 _QUANTITIES = frozenset(("divisor", "sizeLimit"))
 _MAPS = TEXT_MAPS | _QUANTITY_MAPS
 
-_ALWAYS = frozenset(("mountPath",))
+_ALWAYS = frozenset(("mountPath", "storageClassName"))
+"""Texts that are there even when empty: a claim of no storage class is not one of the default class."""
 _WITH_PORT = frozenset(("httpGet", "tcpSocket", "grpc"))
 _CONTAINER_LISTS = frozenset(("containers", "initContainers", "ephemeralContainers"))
 
@@ -90,8 +91,14 @@ _SAME_ORDER = {
 
 def normalised(pod: Mapping[str, Any]) -> dict[str, Any]:
     """The pod as the API would give it back; `containers` and each container's `resources` are always there."""
-    result: dict[str, Any] = _normalised("", pod)
+    result = encoded(pod)
     result.setdefault("spec", {}).setdefault("containers", [])
+    return result
+
+
+def encoded(found: Mapping[str, Any]) -> dict[str, Any]:
+    """An object of any kind as the API would give it back."""
+    result: dict[str, Any] = _normalised("", found)
     return result
 
 

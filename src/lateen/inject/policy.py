@@ -5,6 +5,7 @@ rule, which every way of injecting shares.
 """
 
 from collections.abc import Iterable, Mapping
+from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -19,11 +20,22 @@ NAMESPACE_INJECTION = "istio-injection"
 SYSTEM_NAMESPACES = ("kube-system", "kube-public", "kube-node-lease", "local-path-storage")
 
 
+class Entry(StrEnum):
+    """Entries of the webhook's configuration in a cluster, each with selectors of its own."""
+
+    REVISION_OF_NAMESPACE = "rev.namespace.sidecar-injector.istio.io"
+    REVISION_OF_POD = "rev.object.sidecar-injector.istio.io"
+    NAMESPACE = "namespace.sidecar-injector.istio.io"
+    POD = "object.sidecar-injector.istio.io"
+    EVERYTHING = "auto.sidecar-injector.istio.io"
+
+
 class Decision(msgspec.Struct, frozen=True):
-    """Yes or no, and the rule that decided."""
+    """Yes or no, and the rule that decided; of a webhook's selectors also the entry that they belong to."""
 
     inject: bool
     reason: str
+    entry: Entry | None = None
 
 
 def selected(namespace: str, namespace_labels: Labels, pod_labels: Labels, settings: Settings) -> Decision:
@@ -34,19 +46,20 @@ def selected(namespace: str, namespace_labels: Labels, pod_labels: Labels, setti
         return Decision(False, f"the pod's label {INJECT} is false")
     if switch is not None:
         on = switch == "enabled" and settings.revision == "default"
-        return Decision(on, f"the label {NAMESPACE_INJECTION} of namespace {namespace} is {switch}")
+        return Decision(on, f"the label {NAMESPACE_INJECTION} of namespace {namespace} is {switch}", Entry.NAMESPACE)
     if revision is not None:
         mine = revision == settings.revision
-        return Decision(mine, f"the label {REVISION} of namespace {namespace} is {revision}")
+        reason = f"the label {REVISION} of namespace {namespace} is {revision}"
+        return Decision(mine, reason, Entry.REVISION_OF_NAMESPACE)
     if wanted is not None:
         mine = wanted == settings.revision
-        return Decision(mine, f"the pod's label {REVISION} is {wanted}")
+        return Decision(mine, f"the pod's label {REVISION} is {wanted}", Entry.REVISION_OF_POD)
     if settings.revision == "default" and inject == "true":
-        return Decision(True, f"the pod's label {INJECT} is true")
+        return Decision(True, f"the pod's label {INJECT} is true", Entry.POD)
     if settings.inject_by_default and settings.revision == "default" and namespace not in SYSTEM_NAMESPACES:
         if inject is None:
-            return Decision(True, "namespaces are injected unless they say no")
-        return Decision(False, f"the pod's label {INJECT} is {inject!r}, neither true nor false")
+            return Decision(True, "namespaces are injected unless they say no", Entry.EVERYTHING)
+        return Decision(False, f"the pod's label {INJECT} is {inject!r}, neither true nor false", Entry.EVERYTHING)
     return Decision(False, f"neither namespace {namespace} nor the pod asks for injection")
 
 

@@ -99,7 +99,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
         for field in _TEXTS.intersection(found):
             found[field] = _text(found[field])
         if "resources" in found:
-            found["resources"] = _over(DEFAULT_RESOURCES, found["resources"])
+            found["resources"] = over(DEFAULT_RESOURCES, found["resources"])
         return msgspec.convert({**found, "document": helm}, cls, strict=False)
 
     def as_helm(self) -> dict[str, Any]:
@@ -112,7 +112,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True):
                 place = place.setdefault(key, {})
             value = getattr(self, field)
             place[last] = list(value) if isinstance(value, tuple) else value
-        return _over(self.document, known)
+        return over(self.document, known)
 
 
 VALUE_PATHS: Mapping[str, str] = {
@@ -313,10 +313,10 @@ def _at(document: Mapping[str, Any], path: str) -> Any:
     return found
 
 
-def _over(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
+def over(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
     """Helm's way of laying values over a chart's: maps merge, everything else replaces."""
     merged = dict(base)
     for key, value in layer.items():
         below = merged.get(key)
-        merged[key] = _over(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+        merged[key] = over(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
     return merged

@@ -9,14 +9,16 @@ import asyncio
 import contextlib
 import re
 import socket
+import ssl
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 BACKLOG: Final = 4096
+_HANDSHAKE_S: Final = 10.0
 _OPEN_TO_ALL: Final = 0o666
 """Whoever can reach the file may connect, since Envoy runs as another user."""
 _FORMS: Final = "write HOST:PORT, :PORT, unix:///PATH or fd://NUMBER"
@@ -99,26 +101,31 @@ class Listener:
             _remove_own(self.address.path, self._inode)
 
 
-async def listen(address: Address, protocol: Callable[[], asyncio.BaseProtocol]) -> Listener:
-    """Serve each connection to an address by a protocol of its own.
+async def listen(
+    address: Address, protocol: Callable[[], asyncio.BaseProtocol], context: ssl.SSLContext | None = None
+) -> Listener:
+    """Serve each connection to an address by a protocol of its own, over TLS if there is a context.
 
     The file of a unix socket that nobody listens on any more is replaced. Raises `OSError` where it cannot be done: a
     server listens there, something else than a socket is in the way, or the descriptor is not a listening socket.
     """
     loop = asyncio.get_running_loop()
+    options: dict[str, Any] = {"backlog": BACKLOG}
+    if context is not None:
+        options |= {"ssl": context, "ssl_handshake_timeout": _HANDSHAKE_S}
     match address:
         case TcpAddress(host, port):
-            server = await loop.create_server(protocol, host or None, port, backlog=BACKLOG)
+            server = await loop.create_server(protocol, host or None, port, **options)
             return Listener(server, TcpAddress(host, server.sockets[0].getsockname()[1]))
         case UnixAddress(path):
             _remove_stale(path)
-            server = await loop.create_unix_server(protocol, path, backlog=BACKLOG)
+            server = await loop.create_unix_server(protocol, path, **options)
             path.chmod(_OPEN_TO_ALL)
             return Listener(server, address, path.stat().st_ino)
         case InheritedSocket(descriptor):
             sock = _inherited(descriptor)
             create = loop.create_unix_server if sock.family == socket.AF_UNIX else loop.create_server
-            return Listener(await create(protocol, sock=sock, backlog=BACKLOG), address)
+            return Listener(await create(protocol, sock=sock, **options), address)
 
 
 def _inherited(descriptor: int) -> socket.socket:

@@ -228,3 +228,30 @@ def test_apply_reads_standard_input(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("Error: <stdin>:2: column 1: not valid YAML")
     assert done.stderr.count("Error:") == 1
+
+
+async def test_check_inject_asks_the_running_mesh_about_its_pods_and_about_labels(
+    served: Served, lateen: Lateen
+) -> None:
+    served.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}})
+    code, out, _ = await lateen("check-inject", "web")
+    assert code == 0
+    assert "istio-sidecar-injector   default    ✔          namespaces are injected unless they say no" in out
+    assert "  namespace default with the label istio-injection=disabled" in out
+    labels = {"istio-injection": "disabled"}
+    served.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "off", "labels": labels}})
+    code, out, _ = await lateen("check-inject", "-l", "app=web", "-n", "off", "-o", "json")
+    assert (code, json.loads(out)[0]["reason"]) == (0, "the label istio-injection of namespace off is disabled")
+    code, _, err = await lateen("check-inject", "-l", "app=web", "-n", "none")
+    assert (code, "none" in err) == (1, True)
+
+
+async def test_kube_inject_takes_settings_of_the_running_mesh(served: Served, lateen: Lateen, tmp_path: Path) -> None:
+    config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "istio", "namespace": "istio-system"}}
+    served.put({**config_map, "data": {"mesh": "trustDomain: example.org"}})
+    file = tmp_path / "pod.yaml"
+    file.write_text("kind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: a}]}\n")
+    code, out, _ = await lateen("kube-inject", "-f", str(file), "--meshConfigMapName", "istio")
+    assert (code, "value: example.org" in out) == (0, True)
+    code, out, err = await lateen("kube-inject", "-f", str(file), "--injectConfigMapName", "other")
+    assert (code, out, "other" in err) == (1, "", True)

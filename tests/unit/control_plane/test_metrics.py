@@ -10,9 +10,11 @@ from support.worlds import endpoint_slice, pod, service, typed, virtual_service
 
 import lateen
 from lateen.config.store import ConfigStore
+from lateen.control_plane.counts import InjectionCounts
 from lateen.control_plane.exposition import exposed
 from lateen.control_plane.metrics import metrics
 from lateen.control_plane.publisher import Publisher
+from lateen.inject.admission import Outcome
 from lateen.model.mesh import Mesh
 from lateen.xds.ads import Sent
 from lateen.xds.resource import CLUSTER, ENDPOINT
@@ -132,3 +134,18 @@ async def test_no_family_is_there_twice_and_each_says_what_it_is(mesh: Measured)
     typed_ = [line.split()[2] for line in lines if line.startswith("# TYPE")]
     assert told == typed_
     assert len(told) == len(set(told))
+
+
+def test_injection_is_counted_by_outcome_with_buckets_from_a_millisecond(mesh: Measured) -> None:
+    counts = InjectionCounts()
+    counts.answered(Outcome.INJECTED, 0.0009)
+    counts.answered(Outcome.SKIPPED, 0.004)
+    counts.answered(Outcome.FAILED)
+    text = exposed(metrics(mesh.publisher, mesh.server, mesh.sent.by_type(), counts))
+    found = dict(line.rsplit(" ", 1) for line in text.splitlines() if "injection" in line and not line.startswith("#"))
+    by_outcome = [found[f"sidecar_injection_{name}_total"] for name in ("requests", "success", "failure", "skip")]
+    assert by_outcome == ["3", "1", "1", "1"]
+    buckets = [found[f'sidecar_injection_time_seconds_bucket{{le="{bound}"}}'] for bound in ("0.001", "0.002", "0.005")]
+    assert buckets == ["1", "1", "2"]
+    assert found["sidecar_injection_time_seconds_count"] == "2"
+    assert "sidecar_injection" not in exposed(metrics(mesh.publisher, mesh.server, mesh.sent.by_type()))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lateen.control_plane.errors import InvalidSettings
-from lateen.control_plane.settings import Settings, TlsFiles, read_settings
+from lateen.control_plane.settings import Injection, Settings, TlsFiles, read_settings
 from lateen.xds.grpc.engine import EngineKind
 from lateen.xds.listening import InheritedSocket, TcpAddress, UnixAddress
 
@@ -27,7 +27,19 @@ def test_with_a_certificate_it_serves_tls() -> None:
     settings = read_settings({"configDir": "/conf", **TLS})
     assert settings.secure_grpc == TcpAddress("", 15012)
     assert settings.tls == TlsFiles(Path("/c.pem"), Path("/k.pem"))
-    assert read_settings({"configDir": "/conf", "secureGRPCAddr": "", **TLS}).secure_grpc is None
+    assert settings.https == TcpAddress("", 15017)
+    neither = read_settings({"configDir": "/conf", "secureGRPCAddr": "", "httpsAddr": "", **TLS})
+    assert (neither.secure_grpc, neither.https) == (None, None)
+
+
+def test_what_istiod_reads_of_its_environment_counts_for_injection() -> None:
+    environment = {"REVISION": "canary", "ENABLE_NATIVE_SIDECARS": "true", "PLATFORM": "OpenShift"}
+    settings = read_settings({"configDir": "/conf"}, {**environment, "COMPLIANCE_POLICY": "fips-140-2"})
+    assert settings.injection == Injection(
+        revision="canary", native_sidecars="true", compliance_policy="fips-140-2", openshift=True
+    )
+    assert read_settings({"configDir": "/conf", "revision": "blue"}, environment).injection.revision == "blue"
+    assert read_settings({"configDir": "/conf"}).injection == Injection()
 
 
 def test_addresses_are_of_any_form_and_an_empty_one_is_none() -> None:
@@ -49,6 +61,7 @@ def test_addresses_are_of_any_form_and_an_empty_one_is_none() -> None:
         ({"tlsKeyFile": "/k.pem"}, "--tlsKeyFile is of no use without --tlsCertFile"),
         ({"caCertFile": "/ca.pem"}, "--caCertFile is of no use without --tlsCertFile and --tlsKeyFile"),
         ({"secureGRPCAddr": ":15012"}, "--secureGRPCAddr needs a certificate to show"),
+        ({"httpsAddr": ":15017"}, "--httpsAddr needs a certificate to show"),
     ],
 )
 def test_what_makes_no_sense_names_the_flag(flags: dict[str, Any], told: str) -> None:
