@@ -123,7 +123,7 @@ def _match(match: Match, table: Table) -> Iterator[str]:
             yield from ("!=", cidr) if negated else (cidr,)
         case Port(transport, side, ports, negated):
             yield from (transport, "sport" if side is Side.SOURCE else "dport")
-            numbers = [port.replace(":", "-") for port in ports]
+            numbers = [_port(port) for port in ports]
             value = numbers[0] if len(numbers) == 1 else "{ " + ", ".join(numbers) + " }"
             yield from ("!=", value) if negated else (value,)
         case Owner(kind, owner, negated):
@@ -138,6 +138,12 @@ def _match(match: Match, table: Table) -> Iterator[str]:
             yield from ("!=", value) if negated else (value,)
         case _:
             assert_never(match)
+
+
+def _port(text: str) -> str:
+    """A range is `FIRST:LAST` in the options, either end of which may be left out, and `FIRST-LAST` here."""
+    first, colon, last = text.partition(":")
+    return f"{first or 0}-{last or 65535}" if colon else text
 
 
 def _statement(target: Target) -> str:
