@@ -6,7 +6,7 @@ from contextlib import suppress
 from lateen.iptables import routes
 from lateen.iptables.errors import ApplyError
 from lateen.iptables.live_state import LiveState, Saved, compare, occupied, parse_save, remains
-from lateen.iptables.nft import removal, transaction
+from lateen.iptables.nft import existing, removal, transaction
 from lateen.iptables.options import Options
 from lateen.iptables.planner import Host
 from lateen.iptables.programs import Programs
@@ -23,7 +23,9 @@ def apply(options: Options, host: Host, rules: Sequence[Rule], programs: Program
     Applying what is in force already is a success that changes nothing. Raises `ApplyError`; then either none of the
     rules is in force, or, where nothing was changed yet, those that were.
     """
-    backend = _Nft(rules, programs) if options.native_nftables else _Iptables(options, host, rules, programs, log)
+    backend = (
+        _Nft(options, rules, programs) if options.native_nftables else _Iptables(options, host, rules, programs, log)
+    )
     if options.cleanup_only:
         backend.remove()
         if not options.dry_run:
@@ -43,15 +45,20 @@ def apply(options: Options, host: Host, rules: Sequence[Rule], programs: Program
 class _Nft:
     """One run with nft: every change is one transaction."""
 
-    def __init__(self, rules: Sequence[Rule], programs: Programs) -> None:
-        self.rules, self.programs = rules, programs
+    def __init__(self, options: Options, rules: Sequence[Rule], programs: Programs) -> None:
+        self.options, self.rules, self.programs = options, rules, programs
 
     def apply(self) -> bool:
         """Whether anything was changed. Tables of an earlier plan without rules in this one leave at once."""
-        kept = {rule.table for rule in self.rules}
-        lines = (*removal([table for table in Table if table not in kept]), *transaction(self.rules))
+        lines = (*removal(self._left_over()), *transaction(self.rules))
         self.programs.run(["nft", "-f", "-"], lines)
         return True
+
+    def _left_over(self) -> list[Table]:
+        # Asked first: a transaction that deletes waits 10 ms for the kernel, and few pods have anything to delete.
+        kept = {rule.table for rule in self.rules}
+        there = [] if self.options.dry_run else existing(self.programs.run(["nft", "list", "tables"]))
+        return [table for table in there if table not in kept]
 
     def remove(self) -> None:
         self.programs.run(["nft", "-f", "-"], removal(tuple(Table)))

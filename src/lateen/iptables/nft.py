@@ -73,6 +73,12 @@ def removal(tables: Collection[Table]) -> tuple[str, ...]:
     return tuple(f"{verb} table {_name(table)}" for table in Table if table in tables for verb in ("add", "delete"))
 
 
+def existing(listing: str) -> list[Table]:
+    """Which of the tables are there, by the output of `nft list tables`."""
+    lines = listing.splitlines()
+    return [table for table in Table if f"table {_name(table)}" in lines]
+
+
 def body(rule: Rule) -> str:
     """The rule without its place: matches, counter, statement."""
     order = (Port, Address, Owner) if rule.table is Table.RAW else _ORDER

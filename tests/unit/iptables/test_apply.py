@@ -34,7 +34,7 @@ class Kernel(RecordedPrograms):
             raise ApplyError(f"{command} failed")
         if command.endswith("--version"):
             return "iptables-save v1.8.9 (nf_tables)"
-        return self.saved if command == "iptables-save" else ""
+        return self.saved if command in ("iptables-save", "nft list tables") else ""
 
     def has(self, program: str) -> bool:
         return program in ("iptables", "ip6tables")
@@ -188,14 +188,27 @@ def test_a_missing_ip6tables_matters_only_with_ipv6() -> None:
         apply(DEFAULT, Host(ipv6=True), RULES, kernel, print)
 
 
-def test_nft_takes_one_transaction_that_also_drops_tables_of_an_earlier_plan() -> None:
+def test_nft_takes_one_transaction() -> None:
     kernel = Kernel()
     run(parse(["-u", "1337", "--native-nftables"], {}), kernel)
 
-    assert kernel.commands == ["nft -f -"]
-    assert "delete table inet istio-proxy-mangle" in kernel.lines
-    assert "delete table inet istio-proxy-nat" not in kernel.lines
-    assert kernel.lines[-len(transaction(RULES)) :] == list(transaction(RULES))
+    assert kernel.commands == ["nft list tables", "nft -f -"]
+    assert kernel.lines == list(transaction(RULES))
+
+
+def test_the_same_transaction_drops_tables_of_an_earlier_plan() -> None:
+    kernel = Kernel("table inet istio-proxy-mangle\ntable inet istio-proxy-nat\ntable ip nat\n")
+    run(parse(["-u", "1337", "--native-nftables"], {}), kernel)
+
+    dropped = ["add table inet istio-proxy-mangle", "delete table inet istio-proxy-mangle"]
+    assert kernel.lines == [*dropped, *transaction(RULES)]
+
+
+def test_a_dry_run_with_nft_records_the_transaction_alone() -> None:
+    recorded = RecordedPrograms()
+    apply(parse(["-n", "--native-nftables"], {}), HOST, RULES, recorded, print)
+
+    assert recorded.lines == list(transaction(RULES))
 
 
 def test_cleanup_with_nft_deletes_every_table() -> None:
@@ -214,7 +227,7 @@ def test_ipv6_gets_the_address_that_the_proxy_delivers_from() -> None:
     options = parse(["-m", "TPROXY", "-b", "*", "--native-nftables"], {})
     apply(options, Host(ipv6=True), RULES, kernel, print)
 
-    assert kernel.commands[1:] == [
+    assert kernel.commands[2:] == [
         "ip -6 addr add ::6/128 dev lo",
         "ip -4 rule show fwmark 1337 table 133",
         "ip -4 rule add fwmark 1337 lookup 133",
