@@ -16,7 +16,7 @@ from typing import Any
 Json = dict[str, Any]
 
 HERE = Path(__file__).resolve().parent
-BENCHMARKS = ("startup", "translation", "injection", "analysis", "mesh_1k", "edits")
+BENCHMARKS = ("startup", "interception", "translation", "injection", "analysis", "mesh_1k", "edits")
 """Modules beside this one, each with `run()`, which gives figures by name, or tables of them: rows by name."""
 
 

@@ -1,45 +1,44 @@
-"""Interception with packets: two network namespaces joined by a cable, and who really answers each connection."""
+"""The init program's life in a pod: twice, over another plan, beside foreign rules, refused, and taken away again."""
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from support.packet_lab import Packet, PacketLab
 
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.skipif(os.geteuid() != 0, reason="making network namespaces needs root"),
 ]
 
-COMMAND = ["-p", "15001", "-z", "15006", "-u", "1337", "-m", "REDIRECT", "-i", "*", "-x", "", "-b", "*"]
-COMMAND += ["-d", "15090,15021,15020", "--log_output_level=default:info"]
-POD, PEER, ELSEWHERE = "198.18.0.5", "198.18.0.6", "203.0.113.9"
+COMMAND = ("-p", "15001", "-z", "15006", "-u", "1337", "-i", "*", "-x", "", "-b", "*", "-d", "15090,15021,15020")
+MODES = ("REDIRECT", "TPROXY")
 
-SERVER = """
-import selectors, socket, struct, sys
-ready = selectors.DefaultSelector()
-for port in map(int, sys.argv[1:]):
-    ready.register(socket.create_server(("0.0.0.0", port)), selectors.EVENT_READ, port)
-print("listening", flush=True)
-while True:
-    for key, _ in ready.select():
-        connection, _ = key.fileobj.accept()
-        with connection:
-            try:
-                asked, = struct.unpack_from("!H", connection.getsockopt(0, 80, 16), 2)
-            except OSError:
-                asked = key.data
-            connection.sendall(f"{key.data} for {asked}".encode())
-"""
-CLIENT = """
-import os, socket, sys
-os.setgid(int(sys.argv[3])); os.setuid(int(sys.argv[3]))
-with socket.socket() as connection:
-    connection.settimeout(2)
-    connection.connect((sys.argv[1], int(sys.argv[2])))
-    print(connection.recv(100).decode())
+# A TCP packet with no flag at all, which connection tracking calls invalid and a closed port answers with a reset.
+STRAY = """
+import socket, struct, sys
+peer, pod = sys.argv[1:]
+family = socket.AF_INET6 if ":" in pod else socket.AF_INET
+packet = struct.pack("!HHIIBBHHH", 40000, 9, 1, 1, 5 << 4, 0, 1024, 0, 0)
+pseudo = b"".join(socket.inet_pton(family, address) for address in (peer, pod)) + struct.pack("!HH", 6, len(packet))
+total = sum(struct.unpack(f"!{len(pseudo + packet) // 2}H", pseudo + packet))
+total = (total & 0xFFFF) + (total >> 16)
+packet = packet[:16] + struct.pack("!H", ~(total + (total >> 16)) & 0xFFFF) + packet[18:]
+with socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_TCP) as raw:
+    raw.settimeout(float(0.3))
+    raw.sendto(packet, (pod, 0))
+    try:
+        while True:
+            answer = raw.recv(200)
+            answer = answer[20:] if family == socket.AF_INET else answer
+            if answer[:4] == packet[2:4] + packet[:2]:
+                print("reset" if answer[13] & 4 else "answer")
+                break
+    except TimeoutError:
+        print("nothing")
 """
 SELF_TEST = """
 import os, sys
@@ -48,177 +47,212 @@ from lateen.iptables.options import parse
 from lateen.iptables.errors import NotReadyError
 os.setgid(1337); os.setuid(1337)
 try:
-    self_test.check(parse(["-p", "16001", "-z", sys.argv[1], "--probe-timeout", "300ms"], {}), ipv6=False)
+    options = parse(["-p", "16001", "-z", sys.argv[1], "--probe-timeout", "300ms"], {})
+    self_test.check(options, ipv6=sys.argv[2] == "IPv6")
     print("ready")
 except NotReadyError as error:
     print(error)
 """
 
 
-@dataclass(frozen=True)
-class Namespace:
-    """A network namespace that lives as long as its holder process."""
-
-    pid: int
-
-    def command(self, *argv: str) -> list[str]:
-        return ["nsenter", f"--net=/proc/{self.pid}/ns/net", *argv]
-
-    def run(self, *argv: str, environ: dict[str, str] | None = None) -> str:
-        done = subprocess.run(
-            self.command(*argv), capture_output=True, text=True, check=False, env={**os.environ, **(environ or {})}
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def connect(self, address: str, port: int, uid: int = 1000) -> str:
-        """What a process of this user hears when it connects: the port that answered, and the one it asked for."""
-        return self.run(sys.executable, "-c", CLIENT, address, str(port), str(uid)).strip()
-
-
-@dataclass(frozen=True)
-class Pod:
-    """One pod with listeners where the proxy and the application would be, and a peer outside it."""
-
-    inside: Namespace
-    outside: Namespace
-    native: bool
-
-    def interception(self, *flags: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.inside.command(sys.executable, "-m", "lateen.iptables", *COMMAND, *flags),
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "NATIVE_NFTABLES": str(self.native).lower()},
-        )
-
-    def rules(self) -> Sequence[str]:
-        """All rules of the pod, counters and comments left out."""
-        listing = self.inside.run("nft", "-s", "list", "ruleset") if self.native else self.inside.run("iptables-save")
-        return [line for line in listing.splitlines() if not line.startswith(("#", ":"))]
-
-
-def _hold(processes: list[subprocess.Popen[str]]) -> Namespace:
-    argv = ["unshare", "--net", "sh", "-c", "echo ready; exec sleep 600"]
-    holder = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
-    processes.append(holder)
-    assert holder.stdout is not None
-    assert holder.stdout.readline() == "ready\n"
-    return Namespace(holder.pid)
-
-
-def _serve(namespace: Namespace, processes: list[subprocess.Popen[str]], *ports: int) -> None:
-    argv = namespace.command(sys.executable, "-c", SERVER, *map(str, ports))
-    server = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
-    processes.append(server)
-    assert server.stdout is not None
-    assert server.stdout.readline() == "listening\n"
-
-
-@pytest.fixture(params=["nft", "iptables"])
-def pod(request: pytest.FixtureRequest) -> Iterator[Pod]:
-    processes: list[subprocess.Popen[str]] = []
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PacketLab]:
+    running = PacketLab(tmp_path_factory.mktemp("packets"))
     try:
-        inside, outside = _hold(processes), _hold(processes)
-        inside.run("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", str(outside.pid))
-        for namespace, address in ((inside, POD), (outside, PEER)):
-            namespace.run("ip", "link", "set", "lo", "up")
-            namespace.run("ip", "address", "add", f"{address}/24", "dev", "eth0")
-            namespace.run("ip", "link", "set", "eth0", "up")
-        inside.run("ip", "route", "add", "default", "via", PEER)
-        _serve(inside, processes, 15001, 15006, 15020, 8080)
-        _serve(outside, processes, 80)
-        yield Pod(inside, outside, request.param == "nft")
+        running.start()
+        yield running
     finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
+        running.end()
 
 
-def test_the_default_command_sends_each_connection_where_the_contract_says(pod: Pod) -> None:
-    assert pod.inside.connect(PEER, 80) == "80 for 80"
-    done = pod.interception()
-    assert done.returncode == 0, done.stderr
-
-    assert pod.inside.connect(ELSEWHERE, 443) == "15001 for 443"
-    assert pod.inside.connect(PEER, 80) == "15001 for 80"
-    assert pod.inside.connect(PEER, 80, uid=0) == "15001 for 80"
-    assert pod.inside.connect(PEER, 80, uid=1337) == "80 for 80"
-    assert pod.outside.connect(POD, 8080) == "15006 for 8080"
-    assert pod.outside.connect(POD, 9999) == "15006 for 9999"
-    assert pod.outside.connect(POD, 15020) == "15020 for 15020"
-    assert pod.inside.connect("127.0.0.1", 8080) == "8080 for 8080"
-    assert pod.inside.connect(POD, 8080) == "8080 for 8080"
-    assert pod.inside.connect(POD, 8080, uid=1337) == "15006 for 8080"
+@pytest.fixture
+def lab(shared: PacketLab) -> PacketLab:
+    shared.reset(legacy=True)
+    return shared
 
 
-def test_applying_twice_changes_nothing_and_cleanup_leaves_nothing(pod: Pod) -> None:
-    before = pod.rules()
-    assert pod.interception().returncode == 0
-    first = pod.rules()
-    again = pod.interception()
-
-    assert again.returncode == 0, again.stderr
-    assert pod.rules() == first
-    assert len(first) > 15
-    assert pod.interception("--cleanup-only").returncode == 0
-    assert [line for line in pod.rules() if line not in ("*nat", "COMMIT")] == before
+@pytest.fixture(params=["iptables-nft", "iptables-legacy", "nft"])
+def tool(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """The flags that choose what programs the rules."""
+    _, _, variant = request.param.partition("-")
+    return ("--dual-stack", "--force-iptables-binary", variant) if variant else ("--dual-stack", "--native-nftables")
 
 
-def test_both_families_and_tproxy_can_be_applied_twice(pod: Pod) -> None:
-    pod.inside.run("ip", "address", "add", "2001:db8::5/64", "dev", "eth0", "nodad")
-    for _ in range(2):
-        done = pod.interception("--dual-stack", "-m", "TPROXY")
-        assert done.returncode == 0, done.stderr
-
-    assert "::6" in pod.inside.run("ip", "-6", "address", "show", "dev", "lo")
-    for family in ("-4", "-6"):
-        assert pod.inside.run("ip", family, "rule").count("lookup 133") == 1
-        assert "local default dev lo" in pod.inside.run("ip", family, "route", "show", "table", "133")
+def landings(lab: PacketLab, *packets: str) -> list[str]:
+    return [lab.landing(Packet.parse(text, family)).at for text in packets for family in ("IPv4", "IPv6")]
 
 
-def test_excluded_and_included_destinations(pod: Pod) -> None:
-    assert pod.interception("-x", f"{ELSEWHERE}/32,{PEER}/32", "-q", "25").returncode == 0
-    assert pod.inside.connect(PEER, 80) == "80 for 80"
-    assert pod.inside.connect("203.0.113.10", 80) == "15001 for 80"
+CAPTURED = ("out tcp {vip}:80", "in tcp {pod}:8080")
 
 
-def test_only_listed_inbound_ports_are_captured(pod: Pod) -> None:
-    assert pod.interception("-b", "9999").returncode == 0
-    assert pod.outside.connect(POD, 9999) == "15006 for 9999"
-    assert pod.outside.connect(POD, 8080) == "8080 for 8080"
+def captured(lab: PacketLab) -> bool:
+    """Whether all is captured, or nothing; anything between is an error."""
+    found = landings(lab, *CAPTURED)
+    assert found in ([*["proxy:15001"] * 2, *["proxy:15006"] * 2], [*["peer:80"] * 2, *["app:8080"] * 2])
+    return found[0] == "proxy:15001"
 
 
-def test_a_failure_leaves_no_rule_and_says_what_the_tool_said(pod: Pod) -> None:
-    before = pod.rules()
-    done = pod.interception("-g", "no-such-group")
-
-    assert done.returncode == 1
-    assert "no-such-group" in done.stderr or "exit code" in done.stderr
-    assert [line for line in pod.rules() if line not in ("*nat", "COMMIT")] == before
+def refused(lab: PacketLab, *argv: str, **environ: str) -> str:
+    code, said = lab.program(*argv, **environ)
+    assert code == 1, said
+    return said
 
 
-def test_the_self_test_knows_whether_rules_are_in_force(pod: Pod) -> None:
-    without = pod.interception("--run-validation", "--probe-timeout=300ms", "--skip-rule-apply", "-p1", "-z2")
-    assert without.returncode == 126, without.stderr
-    assert "not ready" in without.stderr
+@pytest.mark.parametrize("mode", MODES)
+def test_twice_is_once_and_cleanup_leaves_no_trace(lab: PacketLab, tool: tuple[str, ...], mode: str) -> None:
+    flags = (*COMMAND, *tool, "-m", mode, "--redirect-dns", "--drop-invalid")
+    assert lab.program(*flags, "--cleanup-only")[0] == 0
+    before = lab.traces()
+    assert lab.program(*flags)[0] == 0
+    first = lab.traces()
+    code, said = lab.program(*flags)
 
-    assert pod.interception("-z", "16006").returncode == 0
-    assert pod.inside.run(sys.executable, "-c", SELF_TEST, "16006").strip() == "ready"
-    assert "15002" in pod.inside.run(sys.executable, "-c", SELF_TEST, "16007")
+    assert code == 0, said
+    assert lab.traces() == first != before
+    assert captured(lab)
+    assert lab.program(*flags, "--cleanup-only")[0] == 0
+    assert lab.traces() == before
+    assert not captured(lab)
 
 
-def test_without_the_privilege_the_error_says_what_is_needed(pod: Pod) -> None:
-    unprivileged = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"]
-    done = subprocess.run(
-        pod.inside.command(*unprivileged, sys.executable, "-m", "lateen.iptables", *COMMAND),
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "NATIVE_NFTABLES": str(pod.native).lower()},
-    )
+def test_another_plan_replaces_with_reconcile_and_is_refused_without(lab: PacketLab, tool: tuple[str, ...]) -> None:
+    assert lab.program(*COMMAND, *tool, "-m", "TPROXY", "-c", "eth1")[0] == 0
+    other = ("-p", "15001", "-z", "15006", "-u", "1337", "-i", "198.19.0.53/32", "-b", "8081", *tool)
+    if "--native-nftables" not in tool:
+        rules = lab.traces()
+        assert "--reconcile" in refused(lab, *other)
+        assert lab.traces() == rules
+        assert captured(lab)
+        other = (*other, "--reconcile")
+    code, said = lab.program(*other)
+
+    assert code == 0, said
+    expected = ["peer:80", "peer:80", "app:8080", "app:8080", "proxy:15006", "proxy:15006"]
+    assert landings(lab, *CAPTURED, "in tcp {pod}:8081") == expected
+
+
+def test_half_of_a_plan_is_completed_by_reconcile(lab: PacketLab, tool: tuple[str, ...]) -> None:
+    if "--native-nftables" in tool:
+        lab.run("pod", "nft", "add table inet istio-proxy-nat; add chain inet istio-proxy-nat istio-output")
+    else:
+        lab.run("pod", f"iptables-{tool[-1]}", "-t", "nat", "-N", "ISTIO_OUTPUT")
+        lab.run("pod", f"iptables-{tool[-1]}", "-t", "nat", "-A", "OUTPUT", "-j", "ISTIO_OUTPUT")
+        assert "ISTIO_OUTPUT in nat" in refused(lab, *COMMAND, *tool)
+        assert not captured(lab)
+    assert lab.program(*COMMAND, *tool, "--reconcile")[0] == 0
+    assert captured(lab)
+
+
+def test_foreign_rules_stay_and_act(lab: PacketLab, tool: tuple[str, ...]) -> None:
+    variant = tool[-1] if tool[-1] in ("nft", "legacy") else "nft"
+    foreign = "OUTPUT -p tcp -m tcp --dport 81 -j REDIRECT --to-ports 8080"
+    lab.run("pod", f"iptables-{variant}", "-t", "nat", "-A", *foreign.split())
+    code, said = lab.program(*COMMAND, *tool, "-o", "81")
+
+    assert code == 0, said
+    assert captured(lab)
+    assert lab.landing(Packet.parse("out tcp {vip}:81", "IPv4")).at == "app:8080"
+    assert lab.program(*COMMAND, *tool, "-o", "81", "--cleanup-only")[0] == 0
+    assert foreign in lab.run("pod", f"iptables-{variant}-save", "-t", "nat")
+    lab.run("pod", f"iptables-{variant}", "-t", "nat", "-D", *foreign.split())
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (("-g", "no-such-group"), "-g (--proxy-gid): there is no group 'no-such-group'"),
+        (("-b", "80x"), "'80x' for -b (--istio-inbound-ports)"),
+        (("-c", "an-interface-too-long"), "-c (--istio-exclude-interfaces)"),
+        (("-m", "TPROXY", "-r", "99999999999"), "99999999999"),
+    ],
+)
+def test_what_is_refused_leaves_nothing_in_force(
+    lab: PacketLab, tool: tuple[str, ...], flags: tuple[str, ...], told: str
+) -> None:
+    assert told in refused(lab, *COMMAND, *tool, *flags)
+    assert not captured(lab)
+    assert "istio" not in lab.run("pod", "nft", "list", "tables")
+
+
+@pytest.mark.parametrize("family", ["IPv4", "IPv6"])
+def test_an_invalid_packet_is_dropped_only_where_asked(lab: PacketLab, tool: tuple[str, ...], family: str) -> None:
+    stray = Packet.parse("in tcp {pod}:9", family)
+    words = (sys.executable, "-c", STRAY, stray.seen_from, stray.address)
+    assert lab.program(*COMMAND, *tool)[0] == 0
+    assert lab.run("peer", *words).strip() == "reset"
+    assert lab.program(*COMMAND, *tool, "--drop-invalid", "--reconcile")[0] == 0
+    assert lab.run("peer", *words).strip() == "nothing"
+    assert lab.program(*COMMAND, *tool, "--drop-invalid", "--cleanup-only")[0] == 0
+
+
+@pytest.mark.parametrize("family", ["IPv4", "IPv6"])
+def test_the_self_test_knows_whether_rules_are_in_force(lab: PacketLab, tool: tuple[str, ...], family: str) -> None:
+    code, said = lab.program("--run-validation", "--probe-timeout=300ms", "--skip-rule-apply", "-p1", "-z2")
+    assert code == 126, said
+    assert "not ready" in said
+
+    assert lab.program(*COMMAND, *tool, "-z", "16006")[0] == 0
+    assert lab.run("pod", sys.executable, "-c", SELF_TEST, "16006", family).strip() == "ready"
+    assert "15002" in lab.run("pod", sys.executable, "-c", SELF_TEST, "16007", family)
+
+
+def test_without_the_privilege_the_error_says_what_is_needed(lab: PacketLab, tool: tuple[str, ...]) -> None:
+    unprivileged = ("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin")
+    argv = lab.command("pod", *unprivileged, sys.executable, "-m", "lateen.iptables", *COMMAND, *tool)
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+
     assert done.returncode == 1
     assert "NET_ADMIN" in done.stderr
+    assert not captured(lab)
+
+
+def test_a_missing_program_is_named_with_whose_files_it_is_missing_from(lab: PacketLab, tmp_path: Path) -> None:
+    for flags, told in (
+        (("--native-nftables",), "nft is not installed: the image of the sidecar must have nftables"),
+        ((), "iptables is not installed"),
+        (("--native-nftables", "--cni-mode"), "nft is not installed: the host's file system must have nftables"),
+    ):
+        argv = lab.command("pod", sys.executable, "-m", "lateen.iptables", *COMMAND, *flags)
+        path = f"{tmp_path}:{os.environ['PATH']}" if not flags else str(tmp_path)
+        program = [argv[0], argv[1], "env", f"PATH={tmp_path}" if path else "", *argv[2:]]
+        done = subprocess.run(program, capture_output=True, text=True, check=False)
+        assert (done.returncode, told in done.stderr) == (1, True), done.stderr
+
+
+def test_a_held_lock_is_waited_for(lab: PacketLab, tmp_path: Path) -> None:
+    lock = tmp_path / "xtables.lock"
+    lock.touch()
+    holder = subprocess.Popen(["flock", str(lock), "sh", "-c", "echo held; read _"], stdin=-1, stdout=-1, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    legacy = (sys.executable, "-m", "lateen.iptables", *COMMAND, "--dual-stack", "--force-iptables-binary", "legacy")
+    program = subprocess.Popen(
+        lab.command("pod", *legacy), env={**os.environ, "XTABLES_LOCKFILE": str(lock)}, stderr=-1, text=True
+    )
+    with pytest.raises(subprocess.TimeoutExpired):
+        program.wait(0.5)
+    assert not captured(lab)
+    holder.communicate("\n")
+    _, said = program.communicate()
+
+    assert program.returncode == 0, said
+    assert captured(lab)
+
+
+def test_a_cni_plugin_programs_the_pod_from_outside_with_a_lock_of_its_own(
+    lab: PacketLab, tool: tuple[str, ...]
+) -> None:
+    namespace = lab.command("pod")[1].removeprefix("--net=")
+    argv = [sys.executable, "-m", "lateen.iptables", *COMMAND, *tool, "--cni-mode", "--network-namespace", namespace]
+    host_lock = subprocess.Popen(["flock", "/run/xtables.lock", "sh", "-c", "echo held; read _"], stdin=-1, stdout=-1)
+    assert host_lock.stdout is not None
+    assert host_lock.stdout.readline() == b"held\n"
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    finally:
+        host_lock.communicate(b"\n")
+
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in done.stderr
+    assert captured(lab)
+    assert Path("/etc/nsswitch.conf").read_bytes()

@@ -7,15 +7,16 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
+from lateen.iptables import namespaces
 from lateen.iptables.apply import apply
-from lateen.iptables.errors import ConfigurationError, InterceptionError
+from lateen.iptables.errors import ApplyError, ConfigurationError, InterceptionError
 from lateen.iptables.host import detect
 from lateen.iptables.options import Options, parse, usage
 from lateen.iptables.plan import plan
 from lateen.iptables.planner import Host, captures_dns
 from lateen.iptables.programs import RealPrograms, RecordedPrograms
 from lateen.iptables.rules import Rule
-from lateen.iptables.validate import validated
+from lateen.iptables.validate import unknown_owners, validated
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -35,8 +36,10 @@ def _run(written: Options) -> int:
     options = validated(written)
     if options.output != "text" and options.why is None:
         raise ConfigurationError("--output goes with --why: nothing else is printed as JSON")
-    if options.cni_mode:
-        raise ConfigurationError("--cni-mode is not supported: run inside the pod's network namespace")
+    if options.inbound_mode not in ("", "REDIRECT", "TPROXY"):
+        _log(f"warning: inbound interception mode {options.inbound_mode!r} acts as REDIRECT (-m knows TPROXY besides)")
+    if options.network_namespace:
+        namespaces.enter_network(options.network_namespace)
     host = detect(options)
     if options.redirect_dns and not captures_dns(options, host):
         _log("warning: no name server in /etc/resolv.conf, so DNS is not captured")
@@ -56,23 +59,49 @@ def _run(written: Options) -> int:
     if options.run_validation and not options.dry_run:
         from lateen.iptables import self_test
 
-        self_test.check(options, host.ipv6)
+        self_test.check(options, ":" in host.address)
     return 0
 
 
 def _program(options: Options, host: Host, rules: Sequence[Rule]) -> None:
-    recorded = RecordedPrograms()
     # Istio's dry run still runs an nft transaction; ours changes nothing, as the word says.
-    apply(options, host, rules, recorded if options.dry_run else RealPrograms(), _log)
     if options.dry_run:
-        print("\n".join(recorded.lines))
-        if options.dry_run_file:
-            with open(options.dry_run_file, "w") as file:  # noqa: PTH123 (pathlib costs every pod 4 ms)
-                file.writelines(f"{line}\n" for line in recorded.lines)
+        recorded = RecordedPrograms()
+        apply(options, host, rules, recorded, _log)
+        _show(recorded.lines, options.dry_run_file)
         return
+    try:
+        apply(options, host, rules, _programs(options), _log)
+    except ApplyError as error:
+        raise ApplyError("; ".join([str(error), *unknown_owners(options)])) from None
     if not options.cleanup_only:
         tool = "nft" if options.native_nftables else "iptables"
         _log(f"{len(rules)} rules in force ({tool}, {' and '.join(host.families)})")
+
+
+def _programs(options: Options) -> RealPrograms:
+    """How programs run: as they are, or as a CNI plug-in on the node needs them."""
+    if not options.cni_mode:
+        return RealPrograms()
+    lock_file = options.network_namespace or namespaces.OWN_NETWORK
+    variables = {"XTABLES_LOCKFILE": lock_file}
+    try:
+        namespaces.enclose_xtables(lock_file)
+    except OSError as error:
+        _log(f"warning: programs run without mounts of their own, and lock the whole host: {error}")
+        variables = {}
+    return RealPrograms("the host's file system", variables)
+
+
+def _show(lines: Sequence[str], path: str) -> None:
+    print("\n".join(lines))
+    if not path:
+        return
+    try:
+        with open(path, "w") as file:  # noqa: PTH123 (pathlib costs every pod 4 ms)
+            file.writelines(f"{line}\n" for line in lines)
+    except OSError as error:
+        raise ConfigurationError(f"DRY_RUN_FILE_PATH {path} cannot be written: {error.strerror}") from None
 
 
 def _log(text: str) -> None:

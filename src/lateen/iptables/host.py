@@ -18,12 +18,13 @@ _IFA_ADDRESS, _IFA_LOCAL = 1, 2
 
 def detect(options: Options, resolv_conf: str = "/etc/resolv.conf") -> Host:
     """The facts for one run, in this process's network namespace. Raises `ConfigurationError` where one is missing."""
-    ipv6 = uses_ipv6(interface_addresses(), options.dual_stack)
+    addresses = usable_addresses(interface_addresses())
     wants_servers = options.redirect_dns and not options.capture_all_dns
     servers = _name_servers(resolv_conf) if wants_servers else ()
     uids = options.proxy_uids or (_user_id(options.envoy_user),)
     return Host(
-        ipv6=ipv6,
+        ipv6=any(":" in address for address in (addresses if options.dual_stack else addresses[:1])),
+        address=addresses[0],
         dns_v4=tuple(server for server in servers if ":" not in server),
         dns_v6=tuple(server for server in servers if ":" in server),
         proxy_uids=uids,
@@ -31,17 +32,14 @@ def detect(options: Options, resolv_conf: str = "/etc/resolv.conf") -> Host:
     )
 
 
-def uses_ipv6(addresses: Sequence[str], dual_stack: bool) -> bool:
-    """Whether IPv6 rules are needed: the first usable address decides, with `dual_stack` any of them.
-
-    Loopback and link-local addresses do not count; having no other is an error.
-    """
+def usable_addresses(addresses: Sequence[str]) -> Sequence[str]:
+    """Those that are neither loopback nor link-local, of which the first is the host's; having none is an error."""
     usable = [address for address in addresses if not _is_local(address)]
     if not usable:
         raise ConfigurationError(
             "no valid local IP address found: the network namespace needs an address besides loopback and link-local"
         )
-    return any(":" in address for address in (usable if dual_stack else usable[:1]))
+    return usable
 
 
 def _is_local(address: str) -> bool:

@@ -27,11 +27,31 @@ def compare(saved: Saved, rules: Sequence[Rule], exists: Callable[[Rule], bool])
     """
     if not rules or not _has_residue(saved):
         return LiveState.CLEAN
-    for table in Table:
-        planned = [rule for rule in rules if rule.table is table]
+    for table in ("filter", *Table):
+        planned = [rule for rule in rules if rule.table == table]
         if _differs(saved.get(table, {}), planned):
             return LiveState.DIFFERENT
     return LiveState.IN_FORCE if all(exists(rule) for rule in rules) else LiveState.DIFFERENT
+
+
+def occupied(saved: Saved, rules: Sequence[Rule]) -> list[str]:
+    """Chains that the plan would make and that are there already, as `ISTIO_OUTPUT in nat`."""
+    planned = {table: new_chains([rule for rule in rules if rule.table is table]) for table in Table}
+    return [f"{chain} in {table}" for table in Table for chain in planned[table] if chain in saved.get(table, {})]
+
+
+def remains(saved: Saved) -> tuple[list[tuple[str, list[str]]], list[tuple[str, str]]]:
+    """What is there of any plan: rules that jump into its chains, as (table, words after `-A`); and (table, chain)."""
+    touched = {table: chains for table, chains in saved.items() if table in _TABLES}
+    jumps = [
+        (table, [chain, *words.split()])
+        for table, chains in touched.items()
+        for chain, printed in chains.items()
+        for _, words in printed.rules
+        if f"-j {_OURS}_" in words or f"-g {_OURS}_" in words
+    ]
+    ours = [(table, chain) for table, chains in touched.items() for chain in chains if chain.startswith(f"{_OURS}_")]
+    return jumps, ours
 
 
 def _has_residue(saved: Saved) -> bool:

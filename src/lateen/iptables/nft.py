@@ -75,6 +75,12 @@ def removal(tables: Collection[Table]) -> tuple[str, ...]:
     )
 
 
+def existing(listing: str) -> list[Table]:
+    """Which of the tables are there, by the output of `nft list tables`."""
+    lines = listing.splitlines()
+    return [table for table in Table if f"table {table_name(table)}" in lines]
+
+
 def body(rule: Rule) -> str:
     """The rule without its place: matches, counter, statement."""
     order = (Port, Address, Mark, Owner) if rule.table is Table.RAW else _ORDER
@@ -127,7 +133,7 @@ def match_words(match: Match, table: Table) -> Iterator[str]:
             yield from ("!=", cidr) if negated else (cidr,)
         case Port(transport, side, ports, negated):
             yield from (transport, "sport" if side is Side.SOURCE else "dport")
-            numbers = [port.replace(":", "-") for port in ports]
+            numbers = [_port(port) for port in ports]
             value = numbers[0] if len(numbers) == 1 else "{ " + ", ".join(numbers) + " }"
             yield from ("!=", value) if negated else (value,)
         case Owner(kind, owner, negated):
@@ -142,6 +148,12 @@ def match_words(match: Match, table: Table) -> Iterator[str]:
             yield from ("!=", value) if negated else (value,)
         case _:
             assert_never(match)
+
+
+def _port(text: str) -> str:
+    """A range is `FIRST:LAST` in the options, either end of which may be left out, and `FIRST-LAST` here."""
+    first, colon, last = text.partition(":")
+    return f"{first or 0}-{last or 65535}" if colon else text
 
 
 def statement(target: Target) -> str:

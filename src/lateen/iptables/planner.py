@@ -35,9 +35,13 @@ LOOPBACK_OUT = Interface(Direction.OUT, "lo")
 
 
 class Host(Value):
-    """What was found out about the host: IPv6, name servers as written in resolv.conf, and who the proxy runs as."""
+    """What was found out about the host: IPv6, name servers as written in resolv.conf, and who the proxy runs as.
+
+    `address` is its first one; it may be of IPv4 while there are rules for IPv6 too.
+    """
 
     ipv6: bool = False
+    address: str = "127.0.0.1"
     dns_v4: tuple[str, ...] = ()
     dns_v6: tuple[str, ...] = ()
     proxy_uids: tuple[str, ...] = ("1337",)

@@ -2,15 +2,12 @@
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from lateen.iptables.errors import ApplyError
 
-_ADVICE = {
-    "nft": "install nftables (the image of the sidecar, or the host with --cni-mode, must have it)",
-    "ip": "install iproute2",
-}
+_PACKAGES = {"nft": "nftables", "ip": "iproute2"}
 _FORBIDDEN = ("operation not permitted", "permission denied", "must be root")
 
 
@@ -25,15 +22,23 @@ class Programs(Protocol):
 
 
 class RealPrograms:
-    """Runs them, in this process's network namespace."""
+    """Runs them, in this process's network namespace.
+
+    `place` is whose files they are, for the advice where one is missing; `variables` are added to the environment.
+    """
+
+    def __init__(self, place: str = "the image of the sidecar", variables: Mapping[str, str] | None = None) -> None:
+        self._place, self._environ = place, {**os.environ, **(variables or {})}
 
     def run(self, argv: Sequence[str], lines: Sequence[str] = ()) -> str:
         text = "".join(f"{line}\n" for line in lines)
         try:
-            done = subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                argv, input=text, capture_output=True, text=True, errors="replace", check=False, env=self._environ
+            )
         except FileNotFoundError:
-            advice = _ADVICE.get(argv[0], "install iptables")
-            raise ApplyError(f"{argv[0]} is not installed: {advice}") from None
+            package = _PACKAGES.get(argv[0], "iptables")
+            raise ApplyError(f"{argv[0]} is not installed: {self._place} must have {package}") from None
         except OSError as error:
             raise ApplyError(f"{argv[0]} cannot be started: {error.strerror}") from None
         if done.returncode:
@@ -66,6 +71,8 @@ def _failure(argv: Sequence[str], code: int, stderr: str) -> str:
     command = " ".join(argv)
     kind = f" ({_XTABLES_FAILURES[code]})" if "tables" in argv[0] and code in _XTABLES_FAILURES else ""
     message = f"{command} failed with exit code {code}{kind}: {stderr or 'no message'}"
-    if any(phrase in stderr.lower() for phrase in _FORBIDDEN):
+    if "holding the xtables lock" in stderr:
+        message += "; nothing was changed: run again when the other program is done"
+    elif any(phrase in stderr.lower() for phrase in _FORBIDDEN):
         message += "; this needs NET_ADMIN in the network namespace: run as root, or grant the capability"
     return message

@@ -7,6 +7,7 @@ from time import monotonic
 
 from lateen.iptables.errors import NotReadyError
 from lateen.iptables.options import Options
+from lateen.iptables.validate import port_number
 
 _SO_ORIGINAL_DST = 80
 
@@ -17,14 +18,14 @@ def check(options: Options, ipv6: bool) -> None:
     Raises `NotReadyError` when that has not happened within the options' probe timeout.
     """
     local, probed = ("::1", "::6") if ipv6 else ("127.0.0.1", "127.0.0.6")
-    listeners = [
-        listener
-        for port in (options.proxy_port, options.inbound_capture_port)
-        if (listener := _listen(local, int(port), ipv6)) is not None
-    ]
+    ports = (port_number(options.proxy_port), port_number(options.inbound_capture_port))
+    listeners = [listener for port in ports if (listener := _listen(local, port, ipv6)) is not None]
     try:
         if not listeners:
-            raise NotReadyError(f"the self-test can listen neither on {options.proxy_port} nor on the inbound port")
+            raise NotReadyError(
+                f"the self-test can listen on {local} neither at port {options.proxy_port} "
+                f"nor at port {options.inbound_capture_port}"
+            )
         deadline = monotonic() + options.probe_timeout_seconds
         while (left := deadline - monotonic()) > 0:
             if _attempt(listeners, local, (probed, options.probe_port), ipv6, min(left, 1.0)):
@@ -58,24 +59,27 @@ def _attempt(listeners: list[socket.socket], source: str, target: tuple[str, int
         client.bind((source, 0))
         client.connect_ex(target)
         for listener in listeners:
-            ready.register(listener, EVENT_READ)
+            ready.register(listener, EVENT_READ, listener)
         deadline = monotonic() + seconds
         while (left := deadline - monotonic()) > 0:
             for key, _ in ready.select(left):
-                accepted = next(listener for listener in listeners if listener.fileno() == key.fd).accept()[0]
-                with accepted:
-                    port = _original_port(accepted, ipv6)
-                    accepted.sendall(str(port).encode())
-                if port == target[1]:
+                if _answered(key.data, ipv6) == target[1]:
                     return True
     return False
 
 
-def _original_port(connection: socket.socket, ipv6: bool) -> int:
-    level = socket.IPPROTO_IPV6 if ipv6 else socket.IPPROTO_IP
+def _answered(listener: socket.socket, ipv6: bool) -> int:
+    """The port that the next connection was made to, which its client is told; 0 for one that is gone already."""
     try:
-        address = connection.getsockopt(level, _SO_ORIGINAL_DST, 28)
+        with listener.accept()[0] as connection:
+            port = _original_port(connection, ipv6)
+            connection.sendall(str(port).encode())
+            return port
     except OSError:
         return 0
-    port: int = struct.unpack_from("!H", address, 2)[0]
+
+
+def _original_port(connection: socket.socket, ipv6: bool) -> int:
+    level = socket.IPPROTO_IPV6 if ipv6 else socket.IPPROTO_IP
+    port: int = struct.unpack_from("!H", connection.getsockopt(level, _SO_ORIGINAL_DST, 28), 2)[0]
     return port

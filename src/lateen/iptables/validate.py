@@ -2,7 +2,7 @@
 
 The contract checks owner groups, the forced binary, ranges and the loopback range. Ports, interfaces and owners are
 checked here too: the tools would refuse such text themselves, but after one family's rules are already in force, and
-with an error that does not name the flag.
+with an error that does not name the flag. What the tools accept is accepted: names of ports, users and groups, ranges.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,6 +15,7 @@ from lateen.iptables.planner import SELF_CALL_MARK
 MAX_OWNER_GROUPS = 64
 
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-+*@:$")
+_ID_CHARACTERS = frozenset("0123456789-")
 
 _PORTS = (
     ("inbound_ports", "-b (--istio-inbound-ports)"),
@@ -53,12 +54,13 @@ def validated(options: Options) -> Options:
         ranges[option] = tuple(_canonical(cidr, flag, problems) for cidr in written)
     loopback = options.loopback_cidr
     if loopback != "127.0.0.1/32":
-        loopback = _canonical(loopback, "ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR", problems)
-        if not loopback.startswith("127.") or int(loopback.partition("/")[2] or 0) < 8:
+        canonical = _as_range(loopback)
+        if canonical is None or not canonical.startswith("127.") or int(canonical.partition("/")[2]) < 8:
             problems.append(
-                f"invalid value {options.loopback_cidr!r} for ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR: "
+                f"invalid value {loopback!r} for ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR: "
                 "expected an IPv4 loopback range with a prefix from /8 to /32"
             )
+        loopback = canonical or loopback
     if problems:
         raise ConfigurationError("; ".join(problems))
     return options.replaced(
@@ -76,16 +78,18 @@ def _wrong_texts(options: Options) -> Iterator[str]:
                 yield f"invalid value {text!r} for {flag}: expected {expected}"
 
     for option, flag in _SINGLE_PORTS:
-        yield from wrong(option, flag, _is_port, "a port from 0 to 65535")
+        yield from wrong(option, flag, _is_port, "a port from 0 to 65535, or the name of one")
     for option, flag in _PORTS:
         if option == "inbound_ports" and options.inbound_ports == ("*",):
             continue
-        yield from wrong(option, flag, _is_port_or_range, "a port from 0 to 65535 or a range FIRST:LAST")
+        yield from wrong(
+            option, flag, _is_port_or_range, "a port from 0 to 65535, the name of one, or a range FIRST:LAST"
+        )
     for option, flag in _INTERFACES:
         yield from wrong(option, flag, _is_interface, "an interface name of 1 to 15 characters")
     for option, flag in _OWNERS:
         if not option.startswith("owner_groups") or getattr(options, option) not in (("*",), ("",)):
-            yield from wrong(option, flag, _is_name, "a number or a name")
+            yield from wrong(option, flag, _is_owner, "a number or a name")
 
 
 def _wrong_settings(options: Options) -> Iterator[str]:
@@ -113,17 +117,69 @@ def _is_mark(text: str, options: Options) -> bool:
     return text.isascii() and text.isdigit() and 0 < int(text) < 1 << 32 and text not in used
 
 
+def port_number(text: str) -> int:
+    """The number of a port, written as a number or as a service's name. Raises `ValueError` for anything else."""
+    if text.isascii() and text.isdigit():
+        number = int(text)
+    else:
+        from socket import getservbyname
+
+        try:
+            number = getservbyname(text)
+        except OSError:
+            number = -1
+    if not 0 <= number <= 65535:
+        raise ValueError(f"{text!r} is no port")
+    return number
+
+
+def unknown_owners(options: Options) -> list[str]:
+    """What is wrong with users and groups that are named and that this system does not know; said after a refusal.
+
+    Not an error by itself: the tool that reads the rules may know them.
+    """
+    from grp import getgrnam
+    from pwd import getpwnam
+
+    problems = []
+    for option, flag in _OWNERS:
+        kind, look_up = ("user", getpwnam) if option == "proxy_uids" else ("group", getgrnam)
+        for name in getattr(options, option):
+            if name in ("", "*") or set(name) <= _ID_CHARACTERS:
+                continue
+            try:
+                look_up(name)
+            except KeyError:
+                problems.append(f"{flag}: there is no {kind} {name!r} here, use its number")
+    return problems
+
+
 def _is_port(text: str) -> bool:
-    return text.isascii() and text.isdigit() and int(text) <= 65535
+    try:
+        port_number(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_port_or_range(text: str) -> bool:
+    """Either end of a range may be left out."""
     first, colon, last = text.partition(":")
-    return _is_port(first) and (not colon or _is_port(last))
+    if not colon or text == ":":
+        return _is_port(text)
+    return (not first or _is_port(first)) and (not last or _is_port(last))
 
 
 def _is_name(text: str) -> bool:
     return bool(text) and set(text) <= _NAME_CHARACTERS and not text.startswith("-")
+
+
+def _is_owner(text: str) -> bool:
+    """A name, a number of 32 bits, or a range of such numbers."""
+    if not set(text) <= _ID_CHARACTERS:
+        return _is_name(text)
+    first, dash, last = text.partition("-")
+    return all(id.isdigit() and int(id) < 2**32 for id in ((first, last) if dash else (first,)))
 
 
 def _is_interface(text: str) -> bool:
@@ -131,16 +187,21 @@ def _is_interface(text: str) -> bool:
 
 
 def _canonical(cidr: str, flag: str, problems: list[str]) -> str:
+    found = _as_range(cidr)
+    if found is None:
+        problems.append(f"invalid value {cidr!r} for {flag}: expected a range such as 10.0.0.0/8")
+    return found or cidr
+
+
+def _as_range(cidr: str) -> str | None:
+    """The range with its address in canonical form, host bits kept; None for anything else."""
     # Imported here: the default command has no range, and every pod pays for what is loaded.
     from ipaddress import ip_address
 
-    address, slash, bits = cidr.partition("/")
+    address, _, bits = cidr.partition("/")
+    well_formed = bits.isascii() and bits.isdigit() and str(int(bits)) == bits and "%" not in address
     try:
         parsed = ip_address(address)
-        well_formed = slash and bits.isascii() and bits.isdigit() and str(int(bits)) == bits and "%" not in address
-        if well_formed and int(bits) <= parsed.max_prefixlen:
-            return f"{parsed}/{bits}"
     except ValueError:
-        pass
-    problems.append(f"invalid value {cidr!r} for {flag}: expected a range such as 10.0.0.0/8")
-    return cidr
+        return None
+    return f"{parsed}/{bits}" if well_formed and int(bits) <= parsed.max_prefixlen else None

@@ -4,27 +4,32 @@ from pathlib import Path
 import pytest
 
 from lateen.iptables.errors import ConfigurationError
-from lateen.iptables.host import detect, uses_ipv6
+from lateen.iptables.host import detect, usable_addresses
 from lateen.iptables.options import Options
 
 
 @pytest.mark.parametrize(
-    ("addresses", "dual_stack", "ipv6"),
+    ("addresses", "dual_stack", "ipv6", "first"),
     [
-        (["127.0.0.1", "10.0.0.1"], False, False),
-        (["127.0.0.1", "169.254.1.1", "::1", "fe80::1", "2001:db8::1"], False, True),
-        (["10.0.0.1", "2001:db8::1"], False, False),
-        (["10.0.0.1", "2001:db8::1"], True, True),
-        (["10.0.0.1"], True, False),
+        (["127.0.0.1", "10.0.0.1"], False, False, "10.0.0.1"),
+        (["127.0.0.1", "169.254.1.1", "::1", "fe80::1", "2001:db8::1"], False, True, "2001:db8::1"),
+        (["10.0.0.1", "2001:db8::1"], False, False, "10.0.0.1"),
+        (["10.0.0.1", "2001:db8::1"], True, True, "10.0.0.1"),
+        (["10.0.0.1"], True, False, "10.0.0.1"),
     ],
 )
-def test_which_addresses_turn_ipv6_rules_on(addresses: Sequence[str], dual_stack: bool, ipv6: bool) -> None:
-    assert uses_ipv6(addresses, dual_stack) is ipv6
+def test_which_addresses_turn_ipv6_rules_on(
+    addresses: Sequence[str], dual_stack: bool, ipv6: bool, first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lateen.iptables.host.interface_addresses", lambda: addresses)
+    host = detect(Options(dual_stack=dual_stack))
+
+    assert (host.ipv6, host.address) == (ipv6, first)
 
 
 def test_a_host_without_an_address_is_an_error() -> None:
     with pytest.raises(ConfigurationError, match="no valid local IP address found"):
-        uses_ipv6(["127.0.0.1", "fe80::1"], False)
+        usable_addresses(["127.0.0.1", "fe80::1"])
 
 
 def test_name_servers_are_split_by_family(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
