@@ -7,9 +7,10 @@ those of `support/packet_lab.py`: `pod` is the pod itself, `peer`, `vip` and `el
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 
 import pytest
-from support.packet_lab import Packet, PacketLab
+from support.packet_lab import Landing, Packet, PacketLab
 
 pytestmark = [
     pytest.mark.e2e,
@@ -244,16 +245,6 @@ PLANS = (
 )
 
 
-@pytest.fixture(scope="module", params=["iptables", "nft"])
-def tool(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture(scope="module", params=["REDIRECT", "TPROXY"])
-def mode(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PacketLab]:
     running = PacketLab(tmp_path_factory.mktemp("packets"))
@@ -269,20 +260,20 @@ def _flags(plan: Plan, tool: str, mode: str) -> list[str]:
     return ["-p", "15001", "-z", "15006", "-u", "1337", "-m", mode, "--dual-stack", *native, *plan.flags.split()]
 
 
-CELLS = [
-    pytest.param(plan, family, text, id=f"{plan.name}-{family}-{text.replace(' ', '-')}")
-    for plan in PLANS
-    for family in plan.families
-    for text in plan.landings
-]
+def _cells() -> Iterator[object]:
+    """By tool, then mode, then plan, since a change of any of them is a change of rules."""
+    for tool, mode, plan in product(("iptables", "nft"), ("REDIRECT", "TPROXY"), PLANS):
+        for family, (text, landing) in product(plan.families, plan.landings.items()):
+            expected = landing.by(mode) if isinstance(landing, To) else landing
+            if expected is not None:
+                name = f"{tool}-{mode}-{plan.name}-{family}-{text.replace(' ', '-')}"
+                yield pytest.param(tool, mode, plan, family, text, expected, id=name)
 
 
-@pytest.mark.parametrize(("plan", "family", "text"), CELLS)
-def test_where_it_lands(lab: PacketLab, tool: str, mode: str, plan: Plan, family: str, text: str) -> None:
-    landing = plan.landings[text]
-    expected = landing.by(mode) if isinstance(landing, To) else landing
-    if expected is None:
-        pytest.skip(f"means nothing with {mode}")
+@pytest.mark.parametrize(("tool", "mode", "plan", "family", "text", "expected"), _cells())
+def test_where_it_lands_and_that_it_was_predicted(
+    lab: PacketLab, tool: str, mode: str, plan: Plan, family: str, text: str, expected: str
+) -> None:
     if lab.in_force != (tool, mode, plan.name):
         lab.reset()
         code, said = lab.program(*_flags(plan, tool, mode), **dict(plan.environ))
@@ -296,3 +287,20 @@ def test_where_it_lands(lab: PacketLab, tool: str, mode: str, plan: Plan, family
     assert landed.source == packet.seen_from
     assert landed.asked == ((packet.address, packet.port) if packet.transport == "tcp" else None)
     assert not transparent or landed.here == landed.asked
+    verdict = _verdict(landed)
+    flags, environ = _flags(plan, tool, mode), dict(plan.environ)
+    assert lab.why(packet, *flags, **environ) == verdict
+    assert lab.why(packet, "--live", *flags, **environ) == verdict
+
+
+def _verdict(landed: Landing) -> str:
+    """What `--why` is to say of a connection that landed there; a transparent socket keeps the packet's address."""
+    port = landed.at.removeprefix("proxy:")
+    if port not in ("15001", "15006", "15053"):
+        return "left alone"
+    if landed.here is None or str(landed.here[1]) == port:
+        return f"redirected to port {port} of this host"
+    handed_over = f"handed to the transparent socket on port {port} of this host"
+    if landed.here == landed.asked:
+        return handed_over
+    return f"{handed_over}, its destination rewritten to port {landed.here[1]}"

@@ -201,6 +201,14 @@ class PacketLab:
         code, said, _ = self._workers["program"].order({"argv": argv, "environ": environ})
         return code, said
 
+    def why(self, packet: Packet, *argv: str, **environ: str) -> str:
+        """What `--why` says becomes of the packet: the verdict, without marks, and without the rule that decided."""
+        words = ["--why", str(packet), *argv]
+        code, said, told = self._workers["program"].order({"argv": words, "environ": environ})
+        assert code == 0, said
+        verdict = told.splitlines()[-1].partition(":")[0].split(", ")
+        return ", ".join(part for part in verdict if not part.startswith(("mark ", "connmark ", "zone ")))
+
     def reset(self, legacy: bool = False) -> None:
         """Takes away all rules, of whomever, and what goes with them.
 
