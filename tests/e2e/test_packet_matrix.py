@@ -270,7 +270,7 @@ def _cells() -> Iterator[object]:
                 yield pytest.param(tool, mode, plan, family, text, expected, id=name)
 
 
-@pytest.mark.parametrize(("tool", "mode", "plan", "family", "text", "expected"), _cells())
+@pytest.mark.parametrize(("tool", "mode", "plan", "family", "text", "expected"), [*_cells()])
 def test_where_it_lands_and_that_it_was_predicted(
     lab: PacketLab, tool: str, mode: str, plan: Plan, family: str, text: str, expected: str
 ) -> None:
