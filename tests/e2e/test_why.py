@@ -21,17 +21,17 @@ from support.why_lab import (
     why_lab,
 )
 
-from lateen.iptables.live import in_force
 from lateen.iptables.nft import transaction
 from lateen.iptables.options import Options
-from lateen.iptables.packet import Packet, is_loopback, parse_packet
 from lateen.iptables.plan import plan
 from lateen.iptables.planner import Host
 from lateen.iptables.restore import restore_lines
 from lateen.iptables.rules import Family, Rule
-from lateen.iptables.ruleset import Ruleset, planned_iptables, planned_nft
 from lateen.iptables.validate import validated
-from lateen.iptables.walk import HandedOver, Journey, LeftAlone, Redirected, walk
+from lateen.iptables.why.live import in_force
+from lateen.iptables.why.packet import Packet, is_loopback, parse_packet
+from lateen.iptables.why.ruleset import Ruleset, planned_iptables, planned_nft
+from lateen.iptables.why.walk import HandedOver, Journey, LeftAlone, Redirected, walk
 
 pytestmark = [
     pytest.mark.e2e,

@@ -46,7 +46,7 @@ def _run(written: Options) -> int:
     if options.proxy_mark and (options.owner_groups != ("*",) or options.owner_groups_exclude):
         _log("warning: ISTIO_OUTBOUND_OWNER_GROUPS have no effect: the proxy is known by a mark, as there is one user")
     if options.why is not None or options.explain:
-        from lateen.iptables.why import answer
+        from lateen.iptables.why.answer import answer
 
         text, known = answer(options, host, RealPrograms())
         print(text)

@@ -5,7 +5,6 @@ The inverse of `restore`. What is not modelled stays as text, so that a walk can
 
 from collections.abc import Callable, Mapping, Sequence
 
-from lateen.iptables.canonical import Condition, OtherProtocol, Unmodelled, canonical, canonical_of_iptables, number
 from lateen.iptables.iptables_save import Saved
 from lateen.iptables.rules import (
     Address,
@@ -29,7 +28,8 @@ from lateen.iptables.rules import (
     Verdict,
     Zone,
 )
-from lateen.iptables.ruleset import PRIORITIES, BaseChain, Call, Consequence, Entry, Hook, Nothing, Ruleset
+from lateen.iptables.why.canonical import Condition, OtherProtocol, Unmodelled, canonical, canonical_of_iptables, number
+from lateen.iptables.why.ruleset import PRIORITIES, BaseChain, Call, Consequence, Entry, Hook, Nothing, Ruleset
 
 _ONLY_TOLD = frozenset({"LOG", "NFLOG", "ULOG", "TRACE", "AUDIT", "TCPMSS", "TOS", "DSCP", "CLASSIFY", "CHECKSUM"})
 """Targets after which the next rule is asked and that change nothing a walk looks at."""

@@ -7,7 +7,6 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from lateen.iptables.canonical import Condition, OtherProtocol, Unmodelled, canonical, number
 from lateen.iptables.nft import match_words, statement
 from lateen.iptables.rules import (
     Address,
@@ -32,7 +31,8 @@ from lateen.iptables.rules import (
     Verdict,
     Zone,
 )
-from lateen.iptables.ruleset import BaseChain, Call, Consequence, Entry, Hook, Nothing, Ruleset
+from lateen.iptables.why.canonical import Condition, OtherProtocol, Unmodelled, canonical, number
+from lateen.iptables.why.ruleset import BaseChain, Call, Consequence, Entry, Hook, Nothing, Ruleset
 
 FAMILIES = {"ip": (Family.IPV4,), "ip6": (Family.IPV6,), "inet": tuple(Family)}
 """The packets that tables of nft's families see; the others see no packets of IP at these hooks."""

@@ -7,9 +7,6 @@ FORWARD, POSTROUTING, and routing rules that look at marks.
 
 from typing import TypeAlias, assert_never
 
-from lateen.iptables.canonical import Unmodelled
-from lateen.iptables.judge import Answer, judged
-from lateen.iptables.packet import Packet
 from lateen.iptables.rules import (
     Direction,
     Redirect,
@@ -20,8 +17,11 @@ from lateen.iptables.rules import (
     Verdict,
     Zone,
 )
-from lateen.iptables.ruleset import BaseChain, Call, Consequence, Entry, Hook, Nothing, Ruleset
 from lateen.iptables.value import Value
+from lateen.iptables.why.canonical import Unmodelled
+from lateen.iptables.why.judge import Answer, judged
+from lateen.iptables.why.packet import Packet
+from lateen.iptables.why.ruleset import BaseChain, Call, Consequence, Entry, Hook, Nothing, Ruleset
 
 _MOST_GUESSES = 6
 """How many rules that cannot be judged are tried both ways before the walk gives up."""

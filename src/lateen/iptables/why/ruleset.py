@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import TypeAlias
 
-from lateen.iptables.canonical import Condition, Unmodelled, canonical, canonical_of_iptables, number
 from lateen.iptables.nft import body, chain_name, table_name
 from lateen.iptables.restore import specification
 from lateen.iptables.rules import (
@@ -28,6 +27,7 @@ from lateen.iptables.rules import (
     Zone,
 )
 from lateen.iptables.value import Value
+from lateen.iptables.why.canonical import Condition, Unmodelled, canonical, canonical_of_iptables, number
 
 
 class Hook(StrEnum):

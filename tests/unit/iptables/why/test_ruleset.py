@@ -2,7 +2,7 @@ from lateen.iptables.options import Options
 from lateen.iptables.plan import plan
 from lateen.iptables.planner import Host
 from lateen.iptables.rules import Family, RestoreMark, Verdict
-from lateen.iptables.ruleset import BaseChain, Entry, Hook, Ruleset, planned_iptables, planned_nft
+from lateen.iptables.why.ruleset import BaseChain, Entry, Hook, Ruleset, planned_iptables, planned_nft
 
 TRANSPARENT = plan(Options(inbound_mode="TPROXY", inbound_ports=("*",)), Host(ipv6=True))
 

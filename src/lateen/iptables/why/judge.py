@@ -4,8 +4,6 @@ from enum import StrEnum
 from ipaddress import ip_address, ip_network
 from typing import assert_never
 
-from lateen.iptables.canonical import Condition, OtherProtocol, Unmodelled
-from lateen.iptables.packet import Packet, is_loopback
 from lateen.iptables.rules import (
     Address,
     ConnectionState,
@@ -19,6 +17,8 @@ from lateen.iptables.rules import (
     Protocol,
     Side,
 )
+from lateen.iptables.why.canonical import Condition, OtherProtocol, Unmodelled
+from lateen.iptables.why.packet import Packet, is_loopback
 
 
 class Answer(StrEnum):

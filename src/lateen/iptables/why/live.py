@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 
 from lateen.iptables.errors import ApplyError
 from lateen.iptables.iptables_save import parse_save
-from lateen.iptables.iptables_words import ruleset as saved_ruleset
-from lateen.iptables.nft_listing import ruleset as listed_ruleset
 from lateen.iptables.options import Options
 from lateen.iptables.plan import plan
 from lateen.iptables.planner import Host
 from lateen.iptables.programs import Programs
 from lateen.iptables.rules import Family
-from lateen.iptables.ruleset import Entry, Ruleset, planned_iptables, planned_nft
+from lateen.iptables.why.iptables_words import ruleset as saved_ruleset
+from lateen.iptables.why.nft_listing import ruleset as listed_ruleset
+from lateen.iptables.why.ruleset import Entry, Ruleset, planned_iptables, planned_nft
 
 _PROGRAM = {Family.IPV4: ("iptables", "ip"), Family.IPV6: ("ip6tables", "ip6")}
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from lateen.iptables.errors import ApplyError
-from lateen.iptables.live import in_force, with_purposes
 from lateen.iptables.options import Options
-from lateen.iptables.packet import parse_packet
 from lateen.iptables.plan import plan
 from lateen.iptables.planner import Host
 from lateen.iptables.rules import Family
-from lateen.iptables.ruleset import Ruleset, planned_iptables, planned_nft
-from lateen.iptables.walk import Redirected, walk
+from lateen.iptables.why.live import in_force, with_purposes
+from lateen.iptables.why.packet import parse_packet
+from lateen.iptables.why.ruleset import Ruleset, planned_iptables, planned_nft
+from lateen.iptables.why.walk import Redirected, walk
 
 LISTINGS = Path(__file__).parent / "listings"
 RECORDED = Options(

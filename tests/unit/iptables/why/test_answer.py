@@ -3,15 +3,15 @@ import json
 import pytest
 
 from lateen.iptables import __main__ as program
-from lateen.iptables import why
-from lateen.iptables.canonical import Unmodelled
 from lateen.iptables.options import parse
-from lateen.iptables.packet import parse_packet
 from lateen.iptables.plan import plan
 from lateen.iptables.planner import Host
 from lateen.iptables.rules import Family, Verdict
-from lateen.iptables.ruleset import BaseChain, Entry, Hook, Nothing, Ruleset, planned_iptables
-from lateen.iptables.walk import walk
+from lateen.iptables.why import answer
+from lateen.iptables.why.canonical import Unmodelled
+from lateen.iptables.why.packet import parse_packet
+from lateen.iptables.why.ruleset import BaseChain, Entry, Hook, Nothing, Ruleset, planned_iptables
+from lateen.iptables.why.walk import walk
 
 COMMAND = ["-b", "*", "-d", "15090", "-i", "*"]
 TOLD = """\
@@ -57,7 +57,7 @@ def test_what_is_wrongly_asked_is_told_and_changes_nothing(
     def no_programs() -> None:
         raise AssertionError("no program may be run")
 
-    monkeypatch.setattr(why, "in_force", no_programs)
+    monkeypatch.setattr(answer, "in_force", no_programs)
     monkeypatch.setattr(program, "apply", no_programs)
     for arguments, code in (
         (["--live"], 1),
@@ -104,8 +104,8 @@ def test_what_is_in_force_is_shown_with_counters(
 ) -> None:
     live = planned_iptables(plan(parse(COMMAND, {}), Host()), Family.IPV4)
     counted = {place: tuple(entry.replaced(packets=12, why="") for entry in own) for place, own in live.chains.items()}
-    monkeypatch.setattr(why, "in_force", lambda family, _: Ruleset(live.bases, counted) if "4" in family else Ruleset())
-    monkeypatch.setattr(why, "interface_addresses", lambda: ("10.0.0.5",))
+    monkeypatch.setattr(answer, "in_force", lambda family, _: Ruleset(live.bases, counted) if "4" in family else Ruleset())
+    monkeypatch.setattr(answer, "interface_addresses", lambda: ("10.0.0.5",))
     assert program.main([*words, *COMMAND], {}) == 0
     told = capsys.readouterr().out
     assert "[12] -p tcp -j REDIRECT --to-ports 15006" in told
@@ -115,7 +115,7 @@ def test_what_is_in_force_is_shown_with_counters(
 def test_not_to_know_is_an_exit_code_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     base = BaseChain("t", "c", Hook.OUTPUT, 0, False)
     live = Ruleset((base,), {("t", "c"): (Entry((Unmodelled("odd"),), Verdict.DROP, "odd drop"),)})
-    monkeypatch.setattr(why, "in_force", lambda *_: live)
-    monkeypatch.setattr(why, "interface_addresses", lambda: ("10.0.0.5",))
+    monkeypatch.setattr(answer, "in_force", lambda *_: live)
+    monkeypatch.setattr(answer, "interface_addresses", lambda: ("10.0.0.5",))
     assert program.main(["--live", "--why", "out tcp 10.0.0.9:80"], {}) == 1
     assert program.main(["--live", "--why", "in tcp 10.0.0.5:80"], {}) == 0

@@ -5,16 +5,16 @@ from collections.abc import Iterator, Sequence
 from typing import assert_never
 
 from lateen.iptables.host import interface_addresses
-from lateen.iptables.judge import Answer
-from lateen.iptables.live import in_force, with_purposes
 from lateen.iptables.options import Options
-from lateen.iptables.packet import parse_packet
 from lateen.iptables.plan import plan
 from lateen.iptables.planner import Host
 from lateen.iptables.programs import Programs
 from lateen.iptables.rules import Family
-from lateen.iptables.ruleset import Entry, Nothing, Ruleset, planned_iptables, planned_nft
-from lateen.iptables.walk import (
+from lateen.iptables.why.judge import Answer
+from lateen.iptables.why.live import in_force, with_purposes
+from lateen.iptables.why.packet import parse_packet
+from lateen.iptables.why.ruleset import Entry, Nothing, Ruleset, planned_iptables, planned_nft
+from lateen.iptables.why.walk import (
     Dropped,
     HandedOver,
     Journey,

@@ -2,10 +2,7 @@ from typing import Any
 
 import pytest
 
-from lateen.iptables.canonical import Unmodelled
-from lateen.iptables.judge import Answer
 from lateen.iptables.options import Options
-from lateen.iptables.packet import parse_packet
 from lateen.iptables.plan import plan
 from lateen.iptables.planner import Host
 from lateen.iptables.rules import (
@@ -18,7 +15,10 @@ from lateen.iptables.rules import (
     Transport,
     Verdict,
 )
-from lateen.iptables.ruleset import (
+from lateen.iptables.why.canonical import Unmodelled
+from lateen.iptables.why.judge import Answer
+from lateen.iptables.why.packet import parse_packet
+from lateen.iptables.why.ruleset import (
     BaseChain,
     Call,
     Condition,
@@ -30,7 +30,7 @@ from lateen.iptables.ruleset import (
     planned_iptables,
     planned_nft,
 )
-from lateen.iptables.walk import Dropped, HandedOver, Journey, LeftAlone, Redirected, Undecided, walk
+from lateen.iptables.why.walk import Dropped, HandedOver, Journey, LeftAlone, Redirected, Undecided, walk
 
 OWN = ("127.0.0.1", "10.0.0.5", "::1", "fd00::5")
 BOTH_WAYS = Options(inbound_ports=("*",), outbound_cidrs=("*",), inbound_ports_exclude=("15090",))

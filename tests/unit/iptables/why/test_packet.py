@@ -1,8 +1,8 @@
 import pytest
 
 from lateen.iptables.errors import UsageError
-from lateen.iptables.packet import Packet, parse_packet
 from lateen.iptables.rules import Direction, Family, Transport
+from lateen.iptables.why.packet import Packet, parse_packet
 
 
 def test_words_of_a_packet_that_is_sent() -> None:

@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
-from lateen.iptables.canonical import OtherProtocol, Unmodelled
-from lateen.iptables.nft_listing import entry, ruleset
 from lateen.iptables.rules import Address, Family, Owner, OwnerKind, Port, Side, Transport, Verdict
-from lateen.iptables.ruleset import Call, Hook, Nothing
+from lateen.iptables.why.canonical import OtherProtocol, Unmodelled
+from lateen.iptables.why.nft_listing import entry, ruleset
+from lateen.iptables.why.ruleset import Call, Hook, Nothing
 
 
 def match(left: dict[str, Any], right: Any, op: str = "==") -> dict[str, Any]:

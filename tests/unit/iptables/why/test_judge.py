@@ -1,8 +1,5 @@
 import pytest
 
-from lateen.iptables.canonical import Condition, OtherProtocol, Unmodelled, canonical, canonical_of_iptables
-from lateen.iptables.judge import Answer, judged
-from lateen.iptables.packet import parse_packet
 from lateen.iptables.rules import (
     Address,
     ConnectionState,
@@ -17,6 +14,9 @@ from lateen.iptables.rules import (
     Side,
     Transport,
 )
+from lateen.iptables.why.canonical import Condition, OtherProtocol, Unmodelled, canonical, canonical_of_iptables
+from lateen.iptables.why.judge import Answer, judged
+from lateen.iptables.why.packet import parse_packet
 
 TO_53 = Port(Transport.TCP, Side.DESTINATION, ("53",))
 
