@@ -76,11 +76,11 @@ def test_rules_that_cannot_be_judged_are_marked() -> None:
     odd = (Unmodelled("odd"),)
     entries = (Entry(odd, Nothing(), "odd log", packets=1), Entry(odd, Verdict.DROP, "odd drop", packets=2))
     journey = walk(Ruleset((base,), {("t", "c"): entries}), parse_packet("out tcp 10.0.0.1:80"))
-    assert why.told(journey) == [
+    assert answer.told(journey) == [
         "OUTPUT  t c  ? [2] odd drop",
         "cannot be said: left alone without a rule that cannot be judged, dropped with it: t c odd drop",
     ]
-    assert why.as_json(journey)["landing"] == {
+    assert answer.as_json(journey)["landing"] == {
         "kind": "undecided",
         "either": [{"kind": "leftAlone"}, {"kind": "dropped"}],
     }
@@ -104,7 +104,9 @@ def test_what_is_in_force_is_shown_with_counters(
 ) -> None:
     live = planned_iptables(plan(parse(COMMAND, {}), Host()), Family.IPV4)
     counted = {place: tuple(entry.replaced(packets=12, why="") for entry in own) for place, own in live.chains.items()}
-    monkeypatch.setattr(answer, "in_force", lambda family, _: Ruleset(live.bases, counted) if "4" in family else Ruleset())
+    monkeypatch.setattr(
+        answer, "in_force", lambda family, _: Ruleset(live.bases, counted) if "4" in family else Ruleset()
+    )
     monkeypatch.setattr(answer, "interface_addresses", lambda: ("10.0.0.5",))
     assert program.main([*words, *COMMAND], {}) == 0
     told = capsys.readouterr().out
