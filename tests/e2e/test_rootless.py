@@ -230,10 +230,9 @@ def test_a_port_for_root_alone_is_refused_with_a_way_out(user: OrdinaryUser) -> 
     assert "--publish" in done.stderr
 
 
+@pytest.mark.parametrize("mode", [SUBORDINATE], indirect=True, scope="module")
 @pytest.mark.parametrize("broken", HELPERS)
-def test_a_helper_that_fails_costs_users_and_is_named(user: OrdinaryUser, mode: str, broken: str) -> None:
-    if mode == ONE:
-        pytest.skip("this user has no subordinate ids to map")
+def test_a_helper_that_fails_costs_users_and_is_named(user: OrdinaryUser, broken: str) -> None:
     tools = user.room(f"with-broken-{broken}")
     (tools / broken).write_text("#!/bin/sh\necho not today >&2\nexit 1\n")
     (tools / broken).chmod(0o755)

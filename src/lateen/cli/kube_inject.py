@@ -1,16 +1,17 @@
 """`lateen kube-inject`: a file of manifests in, the same file with sidecars out, with istioctl's flags."""
 
 import contextlib
+import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 import msgspec
 
-from lateen.cli.output import Failure, note
+from lateen.cli.output import Failure, Format, note, rendered
 from lateen.inject.configuration import (
     INJECTION_CONFIG_KEY,
     VALUES_KEY,
@@ -24,7 +25,12 @@ from lateen.inject.errors import InjectionError
 from lateen.inject.native_sidecars import native_sidecars
 from lateen.inject.settings import Policy, Settings
 
+if TYPE_CHECKING:
+    from lateen.inject.manifests import Explanation
+
 T = TypeVar("T")
+
+_SIGNS: Final = {"added": "+", "changed": "~", "removed": "-"}
 
 STDIN: Final = "-"
 _MESH_KEY: Final = "mesh"
@@ -49,13 +55,22 @@ _NOTHING: Final[Mapping[str, Any]] = {}
 @click.option("-i", "--istioNamespace", "namespace", default="istio-system", metavar="NAMESPACE", help="Of those two.")
 @click.option("-r", "--revision", default="", metavar="NAME", help="The control plane that pods are to belong to.")
 @click.option("--state-dir", "state_dir", type=click.Path(path_type=Path), metavar="DIR", help="Of that mesh.")
+@click.option(
+    "--explain",
+    is_flag=False,
+    flag_value="text",
+    type=click.Choice(["text", "json", "yaml"]),
+    help="Print each thing that would be added or changed in pods, and why, in place of the result.",
+)
 @click.option("--webhookConfig", "webhook_config", metavar="NAME", help="Needs a cluster; an error here.")
-def command(filename: str | None, output: str | None, webhook_config: str | None, **flags: Any) -> int:
+def command(
+    filename: str | None, output: str | None, explain: str | None, webhook_config: str | None, **flags: Any
+) -> int:
     """Put the sidecar into every workload of a file, as the webhook would into its pods.
 
     Documents of other kinds stay as they are, byte for byte; what is not to be injected is told on standard error.
     """
-    from lateen.inject.manifests import injected
+    from lateen.inject.manifests import explained, injected
 
     if not filename:
         raise click.UsageError("filename not specified (see --filename or -f)")
@@ -67,6 +82,9 @@ def command(filename: str | None, output: str | None, webhook_config: str | None
     settings = _settings(**flags)
     text = _text(filename)
     try:
+        if explain:
+            _write(output, _told(explained(text, settings), explain))
+            return 0
         result = injected(text, settings)
     except InjectionError as error:
         raise Failure(f"{'standard input' if filename == STDIN else filename}: {error}") from error
@@ -74,6 +92,21 @@ def command(filename: str | None, output: str | None, webhook_config: str | None
         note(warning)
     _write(output, result.text)
     return 0
+
+
+def _told(explanations: "Sequence[Explanation]", form: str) -> str:
+    if form != "text":
+        return rendered(msgspec.to_builtins(explanations), Format(form)) + "\n"
+    lines: list[str] = []
+    for each in explanations:
+        lines.append(
+            f"{each.workload} (line {each.line})" + (f": not injected: {each.skipped}" if each.skipped else "")
+        )
+        for change in each.changes:
+            value = change.value if isinstance(change.value, str) else json.dumps(change.value)
+            because = "; ".join((change.why, *change.decided_by))
+            lines += [f"  {_SIGNS[change.kind]} {change.field}: {value}", f"      {because}"]
+    return "\n".join([*lines, ""]) if lines else ""
 
 
 def _settings(

@@ -11,8 +11,10 @@ import msgspec
 
 from lateen.config.documents import Malformed, parse_whole, split
 from lateen.inject.errors import InjectionError
+from lateen.inject.inject import Skipped
+from lateen.inject.reasons import Change, explain
 from lateen.inject.settings import Settings
-from lateen.inject.workloads import is_known, rewritten
+from lateen.inject.workloads import is_known, name_of, question, rewritten, workloads_of
 from lateen.inject.yaml_text import yaml_text
 
 SEPARATOR: Final = "---\n"
@@ -48,6 +50,32 @@ def injected(text: str, settings: Settings) -> Manifests:
             texts.append(yaml_text(result.object if result else document.raw))
             warnings += result.warnings if result else ()
     return Manifests("".join(each + SEPARATOR for each in texts), tuple(warnings))
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """What injection does to the pods of one workload and why, or why it leaves them as they are (`skipped`)."""
+
+    workload: str
+    line: int
+    changes: tuple[Change, ...]
+    skipped: str
+
+
+def explained(text: str, settings: Settings) -> list[Explanation]:
+    """One for each workload of the text. Raises `InjectionError` at the first that is wrong, with its line."""
+    found = []
+    documents = parse_whole(text)
+    if isinstance(documents, Malformed):
+        raise InjectionError(f"line {documents.line}: column {documents.column}: {documents.message}")
+    for document in documents:
+        try:
+            for workload in workloads_of(document.raw):
+                result = explain(*question(workload, settings))
+                changes, skipped = ((), result.reason) if isinstance(result, Skipped) else (result, "")
+                found.append(Explanation(name_of(workload), document.line, changes, skipped))
+        except InjectionError as error:
+            raise InjectionError(f"line {document.line}: {error}") from error
+    return found
 
 
 def _pieces(text: str) -> Iterator[tuple[str, int]]:

@@ -37,12 +37,15 @@ class ChangeKind(StrEnum):
 class Change(msgspec.Struct, frozen=True):
     """One thing that injection did.
 
-    `pointer` is a JSON pointer into the injected pod, for what was removed into the given one. `why` names the step,
-    `decided_by` what it would be different without: `annotation …`, `label …`, `values …`, `mesh config …`.
+    `pointer` is a JSON pointer into the injected pod, for what was removed into the given one, and `field` the same for
+    people, with items of lists by their names; `value` is what is there. `why` names the step, `decided_by` what it
+    would be different without: `annotation …`, `label …`, `values …`, `mesh config …`.
     """
 
     pointer: str
+    field: str
     kind: ChangeKind
+    value: Any
     why: str
     decided_by: tuple[str, ...]
 
@@ -59,19 +62,15 @@ def explain(pod: Mapping[str, Any], settings: Settings, owner: Owner | None = No
     changed = [path for path in after if after[path] != before.get(path, _ABSENT)]
     gone = [path for path in before if path not in after]
     deciders = _deciders(after, {*changed, *gone}, given, settings, owner)
+
+    def change(path: _Path, kind: ChangeKind, pod: Any, value: Any) -> Change:
+        return Change(_pointer(pod, path), _field(path), kind, value, whys[path], tuple(deciders.get(path, ())))
+
     made = [
-        Change(
-            _pointer(result.pod, path),
-            ChangeKind.CHANGED if path in before else ChangeKind.ADDED,
-            whys[path],
-            tuple(deciders.get(path, ())),
-        )
+        change(path, ChangeKind.CHANGED if path in before else ChangeKind.ADDED, result.pod, after[path])
         for path in changed
     ]
-    lost = [
-        Change(_pointer(given, path), ChangeKind.REMOVED, whys[path], tuple(deciders.get(path, ()))) for path in gone
-    ]
-    return (*made, *lost)
+    return (*made, *(change(path, ChangeKind.REMOVED, given, before[path]) for path in gone))
 
 
 _ABSENT = object()
@@ -151,6 +150,15 @@ def _step(name: str | int, place: int, item: Any) -> str | int:
     """How an item of a list is named."""
     key = LIST_KEYS.get(str(name))
     return f"{key}={item[key]}" if key and isinstance(item, Mapping) and key in item else place
+
+
+def _field(path: _Path) -> str:
+    """`spec.containers[istio-proxy].args[2]`; a name that has dots stands in brackets too."""
+    text = ""
+    for step in path:
+        name = str(step).partition("=")[2] or str(step)
+        text += f"[{name}]" if isinstance(step, int) or "=" in step or "." in step else f".{name}"
+    return text.removeprefix(".")
 
 
 def _pointer(pod: Any, path: _Path) -> str:

@@ -4,7 +4,7 @@ This is what `kube-inject` does to a document. Only the kind counts, whatever th
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -73,6 +73,14 @@ _ALWAYS_THERE: Final[Mapping[str, JsonMap]] = {
 _CLAIM: Final[JsonMap] = {"spec": {"resources": {}}, "status": {}}
 
 
+class Question(NamedTuple):
+    """What injection is asked about a workload: its pod, the settings for it, and who makes it."""
+
+    pod: JsonMap
+    settings: Settings
+    owner: Owner
+
+
 class Rewritten(msgspec.Struct, frozen=True):
     """The object as it is to be printed, and a warning for each workload that is not injected."""
 
@@ -97,10 +105,7 @@ def rewritten(document: Mapping[str, Any], settings: Settings) -> Rewritten:
     """
     if document.get("kind") != LIST:
         return _workload(document, settings)
-    items = [] if document.get("items") is None else document["items"]
-    if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
-        raise InjectionError("List: items: expected a list of objects")
-    results = [_workload(item, settings) if is_workload(item) else Rewritten(item) for item in items]
+    results = [_workload(item, settings) if is_workload(item) else Rewritten(item) for item in _items(document)]
     warnings = tuple(warning for result in results for warning in result.warnings)
     return Rewritten({"metadata": {}, **document, "items": [result.object for result in results]}, warnings)
 
@@ -125,14 +130,35 @@ def name_of(workload: Mapping[str, Any]) -> str:
     return f"{workload.get('kind')} {namespace}/{name}" if namespace else f"{workload.get('kind')} {name}"
 
 
+def question(workload: Mapping[str, Any], settings: Settings) -> Question:
+    """What is asked about it in a file, where an annotation's ProxyConfig counts for the mesh's too, except where the
+    pod uses the host's network and nothing of it is looked at. Raises `InjectionError`."""
+    pod = pod_of(workload)
+    check_shape(pod)
+    owner = _owner(workload, pod)
+    if not pods.spec(pod).get("hostNetwork"):
+        settings = settings.with_mesh_config_of(pods.annotations(pod))
+    return Question(pod, settings, owner)
+
+
+def workloads_of(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The document, or the items of a list, as far as they are workloads. Raises `InjectionError`."""
+    return [item for item in (_items(document) if document.get("kind") == LIST else [document]) if is_workload(item)]
+
+
+def _items(document: Mapping[str, Any]) -> list[JsonMap]:
+    items = [] if document.get("items") is None else document["items"]
+    if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
+        raise InjectionError("List: items: expected a list of objects")
+    return items
+
+
 def _workload(workload: Mapping[str, Any], settings: Settings) -> Rewritten:
     try:
-        pod = pod_of(workload)
-        check_shape(pod)
-        owner = _owner(workload, pod)
+        pod, settings, owner = question(workload, settings)
         if pods.spec(pod).get("hostNetwork"):
             return Rewritten(_printed(workload), (_warning(owner, pod, "has host networking enabled"),))
-        result = inject(pod, settings.with_mesh_config_of(pods.annotations(pod)), owner)
+        result = inject(pod, settings, owner)
     except (InjectionError, msgspec.ValidationError) as error:
         raise InjectionError(f"{name_of(workload)}: {error}") from error
     if isinstance(result, Injected):

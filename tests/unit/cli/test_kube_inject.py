@@ -1,6 +1,7 @@
 """`lateen kube-inject` as it is called: files and standard input, settings, and what goes wrong."""
 
 import io
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -142,3 +143,31 @@ def test_a_wrong_document_is_told_with_its_file_and_line(run: Run) -> None:
 def test_without_a_file_the_usage_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["kube-inject"]) == 64
     assert "filename not specified (see --filename or -f)" in capsys.readouterr().err
+
+
+def test_explained_it_tells_what_would_change_and_why_and_writes_no_manifest(run: Run) -> None:
+    skipped = DEPLOYMENT.replace("    spec:", "    metadata: {labels: {sidecar.istio.io/inject: 'false'}}\n    spec:")
+    code, out, err = run("--explain", text=f"{SERVICE}---\n{DEPLOYMENT}---\n{skipped}")
+    assert (code, err) == (0, "")
+    assert "Deployment web (line 4)\n" in out
+    assert (
+        "  + spec.initContainers[istio-init].args[2]: 15001\n      template sidecar; mesh config proxyListenPort\n"
+        in out
+    )
+    assert "Deployment web (line 12): not injected: " in out
+    assert "apiVersion" not in out
+
+
+def test_explained_for_programs(run: Run) -> None:
+    code, out, _ = run("--explain=json", "--set", "values.global.proxy.logLevel=debug")
+    assert code == 0
+    (found,) = json.loads(out)
+    (level,) = (each for each in found["changes"] if each["value"] == "--proxyLogLevel=debug")
+    assert level["field"] == "spec.containers[istio-proxy].args[4]"
+    assert level["decided_by"] == ["values global.proxy.logLevel"]
+
+
+def test_what_cannot_be_explained_is_told_with_its_line(run: Run) -> None:
+    code, out, err = run("--explain", text=f"{SERVICE}---\nkind: Deployment\nmetadata: {{name: web}}\n")
+    assert (code, out) == (1, "")
+    assert "line 4: spec.template: is missing" in err

@@ -35,7 +35,14 @@ def test_every_change_points_into_the_pod() -> None:
     result = inject(POD, Settings())
     assert not isinstance(result, Skipped)
     for change in changes(POD).values():
-        at(POD if change.kind is ChangeKind.REMOVED else result.pod, change.pointer)
+        assert at(POD if change.kind is ChangeKind.REMOVED else result.pod, change.pointer) == change.value
+
+
+def test_fields_are_named_as_people_name_them() -> None:
+    fields = {change.field: change.value for change in changes(POD).values()}
+    assert fields["spec.initContainers[istio-init].args[2]"] == "15001"
+    assert fields["spec.containers[istio-proxy].name"] == "istio-proxy"
+    assert fields["metadata.labels[security.istio.io/tlsMode]"] == "istio"
 
 
 def test_an_argument_is_explained_by_the_annotation_that_sets_it() -> None:
